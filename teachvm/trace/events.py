@@ -1,0 +1,140 @@
+"""Facts about what happened, and the log that keeps them in order."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, TypeVar
+
+from teachvm.trace.moment import Moment
+
+EVENTS: dict[str, type[Event]] = {}
+"""Every event class by name, filled as modules declare them; `teachvm names` prints it."""
+
+LOG_CAPACITY = 400_000
+"""Events kept; the oldest half is forgotten beyond it (they can be had again by re-execution)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact in the past tense. Subclasses add fields; the first two are stamped by the recorder.
+
+    Attributes:
+        at: The moment from which on the fact is true.
+        cycles: Host cycles at that moment.
+    """
+
+    at: Moment
+    cycles: int
+    PHASE: ClassVar[bool] = False
+    """True for facts that are a phase of their own, that is, recorded with `Recorder.mark`."""
+
+    def __init_subclass__(cls) -> None:
+        """Enter the class in the table of event names."""
+        EVENTS[cls.__name__] = cls
+
+
+E = TypeVar("E", bound=Event)
+Handler = Callable[[E], None]
+
+
+class EventLog:
+    """Append-only record of events, ordered by moment; the recorder comes first, then subscribers by type.
+
+    Re-execution publishes the same events again. `cursor` is the index the next published event has; while it is inside
+    the log nothing is appended. A checkpoint keeps the cursor, so going back needs no search.
+    """
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._forgotten = 0
+        self._subscribers: dict[type[Event], list[Callable[[Event], None]]] = {}
+        self._handlers: dict[type[Event], tuple[Callable[[Event], None], ...]] = {}
+        self.cursor = 0
+
+    def publish(self, event: Event) -> None:
+        """Record an event, unless re-execution repeats a recorded one, then tell subscribers of its class and bases."""
+        if self.cursor - self._forgotten == len(self._events):
+            self._events.append(event)
+            if len(self._events) > LOG_CAPACITY:
+                self._forget()
+        self.cursor += 1
+        if self._subscribers:
+            for handler in self._handlers_of(type(event)):
+                handler(event)
+
+    def _forget(self) -> None:
+        half = len(self._events) // 2
+        del self._events[:half]
+        self._forgotten += half
+
+    def _handlers_of(self, kind: type[Event]) -> tuple[Callable[[Event], None], ...]:
+        handlers = self._handlers.get(kind)
+        if handlers is None:
+            handlers = tuple(h for base in kind.__mro__ for h in self._subscribers.get(base, ()))
+            self._handlers[kind] = handlers
+        return handlers
+
+    def subscribe(self, kind: type[E], handler: Handler[E]) -> Callable[[], None]:
+        """Call `handler` for each event of `kind` or a subclass, also during re-execution.
+
+        Returns:
+            A function that ends the subscription.
+        """
+        handlers = self._subscribers.setdefault(kind, [])
+        handlers.append(handler)  # type: ignore[arg-type]  # publish() only passes events of `kind`
+        self._handlers.clear()
+
+        def unsubscribe() -> None:
+            handlers.remove(handler)  # type: ignore[arg-type]  # the same object that was appended
+            self._handlers.clear()
+            if not handlers:
+                self._subscribers.pop(kind, None)
+
+        return unsubscribe
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def _index(self, moment: Moment) -> int:
+        return bisect_left(self._events, moment, key=_moment_of)
+
+    def of(
+        self, kind: type[E] | tuple[type[E], ...], start: Moment | None = None, stop: Moment | None = None
+    ) -> Iterator[E]:
+        """Events of a kind with `start <= at < stop`, oldest first."""
+        low = 0 if start is None else self._index(start)
+        high = len(self._events) if stop is None else self._index(stop)
+        for index in range(low, high):
+            event = self._events[index]
+            if isinstance(event, kind):
+                yield event
+
+    def last_before(self, moment: Moment, kind: type[E] | tuple[type[E], ...]) -> E | None:
+        """The latest event of a kind strictly before a moment, or None."""
+        for index in range(self._index(moment) - 1, -1, -1):
+            event = self._events[index]
+            if isinstance(event, kind):
+                return event
+        return None
+
+    def first_after(self, moment: Moment, kind: type[E] | tuple[type[E], ...]) -> E | None:
+        """The earliest event of a kind strictly after a moment, or None if none is recorded yet."""
+        for index in range(self._index(Moment(moment.n, moment.phase + 1)), len(self._events)):
+            event = self._events[index]
+            if isinstance(event, kind):
+                return event
+        return None
+
+    def truncate(self) -> tuple[Event, ...]:
+        """Forget what lies beyond the cursor, because the future will differ; returns the forgotten events."""
+        keep = max(0, self.cursor - self._forgotten)
+        future = tuple(self._events[keep:])
+        del self._events[keep:]
+        self._forgotten = self.cursor - len(self._events)
+        return future
+
+
+def _moment_of(event: Event) -> Moment:
+    return event.at

@@ -1,0 +1,134 @@
+"""Contents of a memory at each checkpoint, stored once per changed page."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right, insort
+from collections.abc import Iterable
+from typing import Protocol
+
+PAGE_BYTES = 4096
+_ZERO = bytes(PAGE_BYTES)
+
+
+class PagedMemory(Protocol):
+    """A memory that can be read and written by page and knows which pages were written."""
+
+    @property
+    def page_count(self) -> int:
+        """Number of 4 096-byte pages."""
+
+    def page(self, pfn: int) -> bytes:
+        """Copy of one page."""
+
+    def set_page(self, pfn: int, content: bytes) -> None:
+        """Replace one page and whatever is derived from it, without making it dirty."""
+
+    def dirty_pages(self) -> list[int]:
+        """Pages written since `clean`, each once."""
+
+    def clean(self) -> None:
+        """Forget which pages were written; the next write to any page makes it dirty again."""
+
+
+class PageHistory:
+    """Versions of pages by checkpoint number; a page not listed at a checkpoint is as at the one before.
+
+    The memory always equals the contents at `base` but for its dirty pages. A page with no version is all zeroes.
+    """
+
+    def __init__(self, memory: PagedMemory) -> None:
+        self._memory = memory
+        self._numbers: list[int] = []
+        self._changed: dict[int, set[int]] = {}
+        self._versions: dict[int, dict[int, bytes]] = {}
+        self._order: dict[int, list[int]] = {}
+        self._hashes: dict[int, bytes] = {}
+        self.base = -1
+        self.stored_bytes = 0
+
+    def commit(self, number: int) -> None:
+        """Make the present contents the contents at checkpoint `number`, which lies after `base`."""
+        dirty = self._memory.dirty_pages()
+        following = self._numbers[bisect_right(self._numbers, number) :]
+        for pfn in dirty:
+            if following and pfn not in self._changed[following[0]]:
+                # The page was back to its old contents at the next checkpoint: keep that said.
+                self._add(pfn, following[0], self._content(pfn, self.base))
+            self._add(pfn, number, self._memory.page(pfn))
+            self._hashes.pop(pfn, None)
+        if number not in self._changed:
+            self._changed[number] = set()
+            insort(self._numbers, number)
+        self._changed[number].update(dirty)
+        self.base = number
+        self._memory.clean()
+
+    def restore(self, number: int) -> None:
+        """Give the memory the contents it had at checkpoint `number`."""
+        low, high = sorted((self.base, number))
+        pages = set(self._memory.dirty_pages())
+        first, last = bisect_right(self._numbers, low), bisect_right(self._numbers, high)
+        for between in self._numbers[first:last]:
+            pages |= self._changed[between]
+        for pfn in sorted(pages):
+            self._memory.set_page(pfn, self._content(pfn, number))
+            self._hashes.pop(pfn, None)
+        self._memory.clean()
+        self.base = number
+
+    def drop(self, number: int) -> None:
+        """Forget one checkpoint; the following one takes over what changed in it."""
+        position = self._numbers.index(number)
+        following = self._numbers[position + 1] if position + 1 < len(self._numbers) else None
+        for pfn in self._changed.pop(number):
+            content = self._versions[pfn].pop(number)
+            self._order[pfn].remove(number)
+            if following is None or following in self._versions[pfn]:
+                self.stored_bytes -= PAGE_BYTES
+            else:
+                self._versions[pfn][following] = content
+                insort(self._order[pfn], following)
+                self._changed[following].add(pfn)
+        self._numbers.remove(number)
+
+    def drop_after(self, number: int) -> None:
+        """Forget every checkpoint later than `number`."""
+        for later in reversed(self._numbers[bisect_right(self._numbers, number) :]):
+            self.drop(later)
+
+    def digest_into(self, sink: hashlib.blake2b) -> None:
+        """Feed the present contents to a hash; all-zero pages do not count, so lazily backed memory stays so."""
+        dirty = set(self._memory.dirty_pages())
+        for pfn in sorted(dirty | self._versions.keys()):
+            if pfn in dirty:
+                content = _hash(self._memory.page(pfn))
+            else:
+                content = self._hashes.get(pfn) or self._hashes.setdefault(pfn, _hash(self._memory.page(pfn)))
+            if content != _ZERO_HASH:
+                sink.update(pfn.to_bytes(4, "little") + content)
+
+    def _add(self, pfn: int, number: int, content: bytes) -> None:
+        versions = self._versions.setdefault(pfn, {})
+        if number not in versions:
+            insort(self._order.setdefault(pfn, []), number)
+            self.stored_bytes += PAGE_BYTES
+        versions[number] = content
+        if number in self._changed:
+            self._changed[number].add(pfn)
+
+    def _content(self, pfn: int, number: int) -> bytes:
+        order = self._order.get(pfn, ())
+        position = bisect_right(order, number)
+        return self._versions[pfn][order[position - 1]] if position else _ZERO
+
+    def numbers(self) -> Iterable[int]:
+        """Checkpoint numbers that can be restored, ascending."""
+        return tuple(self._numbers)
+
+
+def _hash(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+_ZERO_HASH = _hash(_ZERO)

@@ -1,0 +1,45 @@
+"""The one door through which facts enter the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from teachvm.trace.clock import Clock
+from teachvm.trace.events import Event, EventLog
+
+
+class PhaseReached(BaseException):
+    """The timeline asked to stop at this phase of the unit.
+
+    Derives from BaseException so that no `except Exception` of the machine or the VMM can swallow it. The state behind
+    it is only looked at; to go on, the timeline executes the unit again from its beginning.
+    """
+
+
+class Recorder:
+    """Stamps facts with the current moment and publishes them; one per world."""
+
+    def __init__(self, clock: Clock | None = None, log: EventLog | None = None) -> None:
+        self.clock = clock or Clock()
+        self.log = log or EventLog()
+        self.stop_when: Callable[[Event], bool] | None = None
+        """Armed by the timeline: a phase for which it answers true raises PhaseReached."""
+
+    def emit(self, kind: type[Event], **fields: Any) -> None:
+        """Publish a fact that belongs to the current moment."""
+        clock = self.clock
+        self.log.publish(kind(clock.now, clock.cycles, **fields))
+
+    def mark(self, kind: type[Event], **fields: Any) -> None:
+        """Publish a fact that is a phase of its own: one visible thing inside the current unit.
+
+        Raises:
+            PhaseReached: The timeline asked to stop here.
+        """
+        clock = self.clock
+        clock.phase += 1
+        event = kind(clock.now, clock.cycles, **fields)
+        self.log.publish(event)
+        if self.stop_when is not None and self.stop_when(event):
+            raise PhaseReached
