@@ -1,0 +1,1 @@
+"""The host kernel as processes see it; it comes with issue E."""
