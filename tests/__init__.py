@@ -1,0 +1,1 @@
+"""The tests mirror `teachvm/`; `python3 -m tests` runs them all."""
