@@ -92,10 +92,6 @@ class PageHistory:
                 self._changed[following].add(pfn)
         self._numbers.remove(number)
 
-    def drop_after(self, number: int) -> None:
-        """Forget every checkpoint later than `number`."""
-        for later in reversed(self._numbers[bisect_right(self._numbers, number) :]):
-            self.drop(later)
 
     def digest_into(self, sink: hashlib.blake2b) -> None:
         """Feed the present contents to a hash; all-zero pages do not count, so lazily backed memory stays so."""
