@@ -1,0 +1,109 @@
+"""What the lesson rail, the header and the library say: value types a window paints and a terminal prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+AskKind = Literal["choice", "number", "text"]
+Verdict = Literal["open", "right", "wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class AskView:
+    """A prediction or a question; the answer is hidden until one was given.
+
+    `options` is empty unless `kind` is choice; `chosen` is the index (choice) or the text (number, text) given last.
+    `solution` is what was right, said only after an answer.
+    """
+
+    id: str
+    prompt: str
+    kind: AskKind = "choice"
+    kicker: str = "Predict"
+    options: tuple[str, ...] = ()
+    chosen: str = ""
+    verdict: Verdict = "open"
+    feedback: str = ""
+    locked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """A task's condition: `passed` is None until it was looked at; `detail` says what was found instead."""
+
+    id: str
+    text: str
+    passed: bool | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HintView:
+    """Help that stays folded until the student wants it."""
+
+    title: str
+    prose: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryAction:
+    """The one button of a beat. `command` is a key of the command table; `why` says why it is disabled."""
+
+    text: str
+    command: str
+    enabled: bool = True
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RailView:
+    """One beat as the student reads it; prose is Markdown.
+
+    Inline colour: a link to `role:vmm` (or any other role) colours its words, a link to `term:NAME` explains them.
+    """
+
+    heading: str
+    kicker: str = ""
+    prose: str = ""
+    ask: AskView | None = None
+    checks: tuple[CheckView, ...] = ()
+    hints: tuple[HintView, ...] = ()
+    action: PrimaryAction | None = None
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TechniqueView:
+    """One position of the technique switch; `why` says why it cannot be chosen here."""
+
+    id: str
+    label: str
+    available: bool = True
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderView:
+    """Where the student is: lesson, beats (done, now, ahead), technique."""
+
+    number: str = ""
+    title: str = ""
+    beats: tuple[Literal["done", "now", "ahead"], ...] = ()
+    techniques: tuple[TechniqueView, ...] = ()
+    technique: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryEntry:
+    """A lesson as the library shows it; `reached` of `beats` were seen; `problem` says why it cannot be opened."""
+
+    id: str
+    number: str
+    title: str
+    summary: str
+    minutes: int = 0
+    beats: int = 0
+    reached: int = 0
+    concepts: tuple[str, ...] = ()
+    problem: str = ""
