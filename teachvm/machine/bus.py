@@ -1,0 +1,148 @@
+"""The two address spaces of the bus: I/O ports and physical memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+ALL_ONES = {1: 0xFF, 2: 0xFFFF, 4: 0xFFFF_FFFF}
+
+
+class PortDevice(Protocol):
+    """An 8-bit device on the I/O bus."""
+
+    def read_port(self, port: int) -> int:
+        """Answer one byte."""
+
+    def write_port(self, port: int, value: int) -> None:
+        """Take one byte."""
+
+
+class PortBus:
+    """The 64 Ki I/O ports; nobody answers at most of them, and an empty bus reads as all ones.
+
+    Source: IBM PC/AT technical reference, I/O channel: an access wider than the device is split into bytes at
+    consecutive ports, lowest first.
+    """
+
+    def __init__(self) -> None:
+        self._devices: dict[int, PortDevice] = {}
+
+    def map(self, ports: Iterable[int], device: PortDevice) -> None:
+        """Let a device answer at some ports.
+
+        Raises:
+            ValueError: Another device answers there.
+        """
+        for port in ports:
+            if port in self._devices:
+                raise ValueError(f"port {port:#x} is mapped twice")
+            self._devices[port] = device
+
+    def in_(self, port: int, size: int) -> int:
+        """Read 1, 2 or 4 bytes starting at a port."""
+        value = 0
+        for index in range(size):
+            number = port + index & 0xFFFF
+            device = self._devices.get(number)
+            value |= (0xFF if device is None else device.read_port(number)) << 8 * index
+        return value
+
+    def out(self, port: int, size: int, value: int) -> None:
+        """Write 1, 2 or 4 bytes starting at a port."""
+        for index in range(size):
+            number = port + index & 0xFFFF
+            device = self._devices.get(number)
+            if device is not None:
+                device.write_port(number, value >> 8 * index & 0xFF)
+
+
+class Ram(Protocol):
+    """Memory as the bus sees it: little-endian, addressed by byte."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    def read8(self, phys: int) -> int:
+        """One byte."""
+
+    def read16(self, phys: int) -> int:
+        """Two bytes."""
+
+    def read32(self, phys: int) -> int:
+        """Four bytes."""
+
+    def write8(self, phys: int, value: int) -> None:
+        """Store one byte."""
+
+    def write16(self, phys: int, value: int) -> None:
+        """Store two bytes."""
+
+    def write32(self, phys: int, value: int) -> None:
+        """Store four bytes."""
+
+
+class MemoryMappedDevice(Protocol):
+    """A device whose registers lie in the physical address space."""
+
+    def read_memory(self, offset: int, size: int) -> int:
+        """Answer 1, 2 or 4 bytes at an offset into the device's range."""
+
+    def write_memory(self, offset: int, size: int, value: int) -> None:
+        """Take 1, 2 or 4 bytes at an offset into the device's range."""
+
+
+class PhysicalBus:
+    """The physical address space: RAM from 0, devices in ranges beyond it, all ones where nothing answers."""
+
+    def __init__(self, ram: Ram) -> None:
+        self.ram = ram
+        self._ranges: list[tuple[range, MemoryMappedDevice]] = []
+
+    def map(self, addresses: range, device: MemoryMappedDevice) -> None:
+        """Let a device answer in a range of physical addresses.
+
+        Raises:
+            ValueError: The range overlaps RAM or another device's.
+        """
+        if addresses.start < self.ram.size:
+            raise ValueError(f"{addresses.start:#x} is RAM")
+        for taken, _ in self._ranges:
+            if addresses.start < taken.stop and taken.start < addresses.stop:
+                raise ValueError(f"{addresses.start:#x} is mapped twice")
+        self._ranges.append((addresses, device))
+
+    def device_at(self, phys: int) -> tuple[MemoryMappedDevice, int] | None:
+        """The device that answers at an address, with the offset into its range."""
+        for addresses, device in self._ranges:
+            if phys in addresses:
+                return device, phys - addresses.start
+        return None
+
+    def read(self, phys: int, size: int) -> int:
+        """Read 1, 2 or 4 bytes; a read over the end of RAM is split into bytes."""
+        ram = self.ram
+        if phys + size <= ram.size:
+            return ram.read8(phys) if size == 1 else ram.read16(phys) if size == 2 else ram.read32(phys)
+        found = self.device_at(phys)
+        if found is not None:
+            device, offset = found
+            return device.read_memory(offset, size)
+        if phys < ram.size:
+            return sum(self.read(phys + index, 1) << 8 * index for index in range(size))
+        return ALL_ONES[size]
+
+    def write(self, phys: int, size: int, value: int) -> None:
+        """Write 1, 2 or 4 bytes; what nobody takes is lost."""
+        ram = self.ram
+        if phys + size <= ram.size:
+            (ram.write8 if size == 1 else ram.write16 if size == 2 else ram.write32)(phys, value)
+            return
+        found = self.device_at(phys)
+        if found is not None:
+            device, offset = found
+            device.write_memory(offset, size, value)
+        elif phys < ram.size:
+            for index in range(size):
+                self.write(phys + index, 1, value >> 8 * index & 0xFF)

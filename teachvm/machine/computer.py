@@ -1,0 +1,91 @@
+"""A PC: the board every machine and every VM has, and the physical machine around one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from teachvm.machine.bus import PortBus
+from teachvm.machine.devices.i8254 import I8254
+from teachvm.machine.devices.i8259 import I8259Pair
+from teachvm.machine.devices.port61 import SystemPort61
+from teachvm.machine.devices.uart16550 import Uart16550
+from teachvm.machine.events import ConsoleWrote, DeviceRefused
+from teachvm.trace.recorder import Recorder
+from teachvm.trace.state import Registry, Stateful
+
+TIMER_IRQ = 0
+CONSOLE_IRQ = 4
+MASTER_PORTS = range(0x20, 0x22)
+TIMER_PORTS = range(0x40, 0x44)
+SYSTEM_PORT = range(0x61, 0x62)
+SLAVE_PORTS = range(0xA0, 0xA2)
+CONSOLE_PORTS = range(0x3F8, 0x400)
+
+
+class Board:
+    """The devices of one PC, wired as an AT wires them.
+
+    Attributes:
+        pic: The 8259A pair; the CPU's interrupt source.
+        timer: The 8254; counter 0 is IRQ 0.
+        console: The 16550A at 0x3F8, IRQ 4.
+        system: System control port B at 0x61.
+        ports: The I/O bus they answer on.
+    """
+
+    def __init__(self, name: str, clock: Callable[[], int], recorder: Recorder) -> None:
+        self.name = name
+        self.pic = I8259Pair()
+        self.timer = I8254(
+            clock,
+            irq=lambda level: self.pic.set_line(TIMER_IRQ, level),
+            refused=lambda text: recorder.emit(DeviceRefused, source=name, text=text),
+        )
+        self.console = Uart16550(
+            irq=lambda level: self.pic.set_line(CONSOLE_IRQ, level),
+            transmitted=lambda byte: recorder.emit(ConsoleWrote, source=name, byte=byte),
+        )
+        self.system = SystemPort61(self.timer, clock)
+        self.ports = PortBus()
+        self.ports.map(MASTER_PORTS, self.pic)
+        self.ports.map(SLAVE_PORTS, self.pic)
+        self.ports.map(TIMER_PORTS, self.timer)
+        self.ports.map(SYSTEM_PORT, self.system)
+        self.ports.map(CONSOLE_PORTS, self.console)
+
+    def next_due(self) -> int | None:
+        """Time, on the clock the board was given, at which a device changes an output by itself; None if never.
+
+        Exact until a port of the board is accessed; `timer.due` is the same as an attribute, for run loops.
+        """
+        return self.timer.next_due()
+
+    def service(self) -> None:
+        """Bring every device's outputs up to the board's time."""
+        self.timer.service()
+
+    def state(self) -> Iterator[tuple[str, Stateful]]:
+        """Everything on the board that has state, with its name."""
+        yield "pic.master", self.pic.master
+        yield "pic.slave", self.pic.slave
+        for index, counter in enumerate(self.timer.counters):
+            yield f"timer.counter{index}", counter
+        yield "timer", self.timer
+        yield "console", self.console
+        yield "system", self.system
+
+    def register(self, registry: Registry, prefix: str) -> None:
+        """Enter the board's state in a world's registry, under `prefix.`."""
+        for path, thing in self.state():
+            registry.add(f"{prefix}.{path}", thing)
+
+
+def devices_for(name: str, clock: Callable[[], int], recorder: Recorder) -> Board:
+    """Wire the devices of a PC: the one place that does, for the physical machine and for each VM's virtual board.
+
+    Args:
+        name: Whose board it is, as events and consoles call it.
+        clock: The owner's time in 10 MHz cycles: host cycles, or a VM's guest time.
+        recorder: The world's recorder.
+    """
+    return Board(name, clock, recorder)
