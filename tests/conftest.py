@@ -19,8 +19,7 @@ settings.load_profile("teachvm")
 @pytest.fixture(autouse=True, scope="session")
 def home_of_its_own() -> Iterator[Path]:
     """Settings and progress of the person who runs the tests are neither read nor written."""
-    with tempfile.TemporaryDirectory(prefix="teachvm-tests-") as folder:
-        with pytest.MonkeyPatch.context() as patch:
-            for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
-                patch.setenv(name, str(Path(folder, name.lower())))
-            yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix="teachvm-tests-") as folder, pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+            patch.setenv(name, str(Path(folder, name.lower())))
+        yield Path(folder)

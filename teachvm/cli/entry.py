@@ -1,0 +1,76 @@
+"""`teachvm`: the group of commands, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from teachvm import __version__
+from teachvm.cli.exits import CommandError, ExitCode
+from teachvm.cli.open import open_lesson
+
+
+class OpenOrCommand(click.Group):
+    """A first word that is no command is the lesson to open; so is no word at all."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `open` before what does not begin with a command or one of our own options."""
+        own = {option for parameter in self.get_params(ctx) for option in parameter.opts}
+        if not args or (args[0] not in self.commands and args[0] not in own):
+            args = ["open", *args]
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show both ways to call it."""
+        formatter.write_usage(ctx.command_path, "[LESSON]")
+        formatter.write_usage(ctx.command_path, "COMMAND [ARGS]...", prefix="       ")
+
+
+@click.group(cls=OpenOrCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="teachvm", message="%(prog)s %(version)s")
+def teachvm() -> None:
+    """Open the app, at LESSON if one is named: its number, its id or its folder.
+
+    \b
+    Examples:
+      teachvm                                        the library of lessons
+      teachvm 3                                      lesson 03
+      teachvm run 3 --json                           the same lesson without a screen, as data
+      teachvm asm guest.asm --listing                what the assembler makes of a file
+
+    \b
+    Exit codes: 0 ended well, 1 something failed, 2 the submission cannot run, 3 limit reached,
+    4 the lesson or the command line is wrong.
+    """  # noqa: D301 - \b is click's own mark for lines it must not fill
+
+
+teachvm.add_command(open_lesson)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run one command and end the process with its exit code."""
+    try:
+        outcome = teachvm.main(arguments, prog_name="teachvm", standalone_mode=False)
+        code = outcome if isinstance(outcome, int) else ExitCode.ENDED_WELL
+        sys.stdout.flush()
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "teachvm"
+        code = _say(f"{error.format_message()} See: {where} --help")
+    except click.ClickException as error:
+        code = _say(error.format_message())
+    except (click.Abort, KeyboardInterrupt):
+        code = ExitCode.INTERRUPTED
+    except CommandError as error:
+        code = _say(str(error), error.code)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.ENDED_WELL
+    sys.exit(int(code))
+
+
+def _say(message: str, code: ExitCode = ExitCode.TOOL_ERROR) -> ExitCode:
+    click.echo(f"teachvm: {' '.join(message.split())}", err=True)
+    return code
