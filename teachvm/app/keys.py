@@ -1,0 +1,49 @@
+"""Every key, once: the window binds this table, tooltips and the key sheet print it.
+
+One rule: Shift is the same thing backwards, Ctrl is coarser.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from teachvm.vmm.techniques import Technique
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An action of the window and the keys that do it, in Qt's portable spelling; the first is the one shown."""
+
+    action: str
+    keys: tuple[str, ...]
+    label: str
+    does: str
+    unless_editing: bool = False  # left to a list or a text while one has the focus
+
+
+KEYS: tuple[Key, ...] = (
+    Key("run", ("F5",), "Run", "Run, or pause"),
+    Key("run-back", ("Shift+F5",), "Run back", "Run backwards to the previous trap"),
+    Key("step", ("F7",), "Step", "Next visible thing: VMM phase, walk reference or instruction"),
+    Key("back", ("Shift+F7", "F6"), "Back", "Previous visible thing"),
+    Key("step-instruction", ("F8",), "Instruction", "One guest instruction, with its trap"),
+    Key("back-instruction", ("Shift+F8",), "Instruction back", "One guest instruction back"),
+    Key("next-trap", ("Ctrl+F7",), "Next trap", "To the next trap or exit"),
+    Key("previous-trap", ("Ctrl+Shift+F7",), "Previous trap", "To the previous trap or exit"),
+    Key("breakpoint", ("F9",), "Breakpoint", "Set or clear a breakpoint at the selected instruction"),
+    Key("stop", ("Esc",), "Stop", "Stop whatever runs; always works"),
+    Key("reset", ("F3",), "Reset", "Back to the first moment"),
+    Key("zoom-in", ("Ctrl+=", "Ctrl++"), "Larger", "Zoom in, drawings too"),
+    Key("zoom-out", ("Ctrl+-",), "Smaller", "Zoom out, drawings too"),
+    Key("zoom-reset", ("Ctrl+0",), "Normal size", "Zoom back to 100 %"),
+    Key("next-beat", ("PgDown", "Ctrl+Right"), "Next beat", "To the next beat of the lesson", unless_editing=True),
+    Key("previous-beat", ("PgUp", "Ctrl+Left"), "Previous beat", "To the previous beat", unless_editing=True),
+    Key("presenter", ("Ctrl+Shift+P",), "Presenter", "Presenter mode: bigger type for a hall"),
+    *(
+        Key(f"technique-{technique.value}", (f"Alt+{technique.number}",), technique.label, technique.explanation)
+        for technique in Technique
+    ),
+    Key("key-sheet", ("?",), "Keys", "Every key, on one sheet"),
+)
+
+KEY_BY_ACTION: dict[str, Key] = {key.action: key for key in KEYS}
