@@ -41,6 +41,8 @@ class Board:
             irq=lambda level: self.pic.set_line(TIMER_IRQ, level),
             refused=lambda text: recorder.emit(DeviceRefused, source=name, text=text),
         )
+        # OUT is high from power-up on: a level the controllers start with, not an edge they see.
+        self.pic.set_line(TIMER_IRQ, self.timer.counters[0].out)
         self.console = Uart16550(
             irq=lambda level: self.pic.set_line(CONSOLE_IRQ, level),
             transmitted=lambda byte: recorder.emit(ConsoleWrote, source=name, byte=byte),
