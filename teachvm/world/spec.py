@@ -1,0 +1,96 @@
+"""What a world consists of, before it exists: plain values from a lesson, a command line or a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from teachvm.vmm.techniques import Paging, Technique
+
+MIB = 1 << 20
+MAX_HOST_MEMORY_BYTES = 256 * MIB
+MAX_VMS = 16
+VMM_RESERVE_BYTES = MIB
+"""Host memory the VMM needs beside the guests' own: its region, shadow tables and frame table."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramSpec:
+    """A program the guest starts, and the number it is given."""
+
+    name: str
+    arg: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VmSpec:
+    """One guest: what runs in it and how it is run.
+
+    `programs` empty means the guest's own default set.
+    """
+
+    name: str
+    guest: str
+    memory_bytes: int = 2 * MIB
+    technique: Technique = Technique.TRAP_AND_EMULATE
+    paging: Paging = Paging.SHADOW
+    programs: tuple[ProgramSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """One physical machine and its tenants; `quantum` is the round-robin time slice in host cycles."""
+
+    name: str = "host"
+    memory_bytes: int = 8 * MIB
+    quantum: int = 4_000
+    vms: tuple[VmSpec, ...] = ()
+    costs: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSpec:
+    """Everything on one timeline."""
+
+    host: HostSpec = field(default_factory=HostSpec)
+
+    def with_technique(self, technique: Technique, vm: str | None = None) -> WorldSpec:
+        """The same world with one guest, or every guest, run by another technique."""
+        vms = tuple(
+            replace(spec, technique=technique) if vm is None or spec.name == vm else spec for spec in self.host.vms
+        )
+        return replace(self, host=replace(self.host, vms=vms))
+
+
+class SpecError(ValueError):
+    """A world that cannot be built; the message says what is wrong and what to do."""
+
+
+def check(spec: WorldSpec) -> None:
+    """Refuse what cannot be built.
+
+    Raises:
+        SpecError: Too much memory, names used twice, or techniques that cannot share one host.
+    """
+    host = spec.host
+    names = [vm.name for vm in host.vms]
+    for name in names:
+        if names.count(name) > 1:
+            raise SpecError(f"two VMs are called '{name}'; give each its own name")
+    if not host.vms:
+        raise SpecError(f"host '{host.name}' has no guest; give it at least one entry under vms")
+    if len(host.vms) > MAX_VMS:
+        raise SpecError(f"host '{host.name}' has {len(host.vms)} VMs; at most {MAX_VMS} are allowed")
+    if host.memory_bytes > MAX_HOST_MEMORY_BYTES:
+        raise SpecError(f"host '{host.name}' has more than {MAX_HOST_MEMORY_BYTES // MIB} MiB of memory")
+    bare = [vm for vm in host.vms if vm.technique is Technique.BARE_METAL]
+    if bare and len(host.vms) > 1:
+        raise SpecError("bare metal runs one operating system; with several guests choose another technique")
+    for vm in host.vms:
+        if not vm.technique.available:
+            raise SpecError(f"technique {vm.technique.value} is not in this version yet")
+    needed = sum(vm.memory_bytes for vm in host.vms) + (0 if bare else VMM_RESERVE_BYTES)
+    if needed > host.memory_bytes:
+        raise SpecError(
+            f"the guests need {needed // 1024} KiB with the VMM, but host '{host.name}' has "
+            f"{host.memory_bytes // 1024} KiB; give the host more memory"
+        )
