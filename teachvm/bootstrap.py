@@ -109,7 +109,7 @@ def _project() -> dict[str, Any]:
 
 def _install(folder: Path) -> None:
     """Make the environment and fill it with exactly what the lock names."""
-    _say(f"preparing {folder.name} (once; some 350 MB) ...")
+    _say(f"preparing {folder.name} (once; some 560 MB) ...")
     python = interpreter(folder)
     if not _has_pip(python):
         _make(folder)
