@@ -139,12 +139,12 @@ def _as_root() -> str:
 
 
 def _run(command: list[str], doing: str) -> None:
-    """Run a command in silence; when it fails, its last error line becomes ours."""
+    """Run a command in silence; when it fails, the last line of it that speaks of an error becomes ours."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        errors = [line for line in lines if line.startswith("ERROR")] or lines or ["(it said nothing)"]
-        _give_up(f"{doing} failed: {errors[-1].strip()}")
+        lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+        errors = [line for line in lines if re.match(r"(ERROR|error|\w*Error)\b", line)] or lines[-1:]
+        _give_up(f"{doing} failed: {errors[-1] if errors else '(no reason given)'} (command: {' '.join(command)})")
 
 
 def _start_again(folder: Path, module: str) -> NoReturn:
