@@ -6,6 +6,7 @@ Source: Intel SDM Vol. 2A, ch. 2 (instruction format), and LOCK in the instructi
 from dataclasses import dataclass
 from typing import Final
 
+from teachvm.isa.addressing import FORMS_16, default_segment
 from teachvm.isa.operands import (
     CS,
     DS,
@@ -28,14 +29,7 @@ from teachvm.isa.operands import (
     Rel,
     Sreg,
 )
-from teachvm.isa.pattern import (
-    FIXED_CONTROL,
-    FIXED_REGISTER,
-    FIXED_SEGMENT,
-    TWO_BYTE,
-    OperandCode,
-    Pattern,
-)
+from teachvm.isa.pattern import TWO_BYTE, Kind, OperandCode, Pattern
 from teachvm.isa.row import InstructionClass, Row
 from teachvm.isa.rows import OPCODE_MAP
 
@@ -49,9 +43,6 @@ REPNE_PREFIX: Final = 0xF2
 REP_PREFIX: Final = 0xF3
 SEGMENT_PREFIXES: Final = {0x26: ES, 0x2E: CS, 0x36: SS, 0x3E: DS, 0x64: FS, 0x65: GS}
 PREFIXES: Final = frozenset((OPSIZE_PREFIX, ADSIZE_PREFIX, LOCK_PREFIX, REPNE_PREFIX, REP_PREFIX, *SEGMENT_PREFIXES))
-
-# The eight 16-bit addressing forms by ModRM's rm field.
-_FORMS_16: Final = ((EBX, ESI), (EBX, EDI), (EBP, ESI), (EBP, EDI), (ESI, None), (EDI, None), (EBP, None), (EBX, None))
 
 
 class DecodeError(Exception):
@@ -217,15 +208,15 @@ def _read_address_32(cursor: _Cursor, mod: int, rm: int, override: int | None) -
         disp = cursor.take(4, "disp")
         if base is not None or index is not None:
             disp = _signed(disp, 32)
-    default = SS if base in (ESP, EBP) else DS
-    return _Address(default if override is None else override, base, index, scale, disp, 32)
+    segment = default_segment(base) if override is None else override
+    return _Address(segment, base, index, scale, disp, 32)
 
 
 def _read_address_16(cursor: _Cursor, mod: int, rm: int, override: int | None) -> _Address:
     """SDM Vol. 2A, Table 2-1."""
     base: int | None
     index: int | None
-    base, index = _FORMS_16[rm]
+    base, index = FORMS_16[rm]
     if mod == 0 and rm == 6:
         base = None
     disp = 0
@@ -235,8 +226,8 @@ def _read_address_16(cursor: _Cursor, mod: int, rm: int, override: int | None) -
         disp = _signed(cursor.take(2, "disp"), 16)
     elif base is None:
         disp = cursor.take(2, "disp")
-    default = SS if base == EBP else DS
-    return _Address(default if override is None else override, base, index, 1, disp, 16)
+    segment = default_segment(base) if override is None else override
+    return _Address(segment, base, index, 1, disp, 16)
 
 
 class _Binder:
@@ -273,40 +264,40 @@ class _Binder:
         """Bind one operand word."""
         opsize = self.prefixes.opsize
         match code.kind:
-            case "E" | "M":
+            case Kind.E | Kind.M:
                 if self.address is not None:
                     return self.address.memory(code.memory_width(opsize))
                 return Reg(self.modrm & 7, code.width(opsize))
-            case "G":
+            case Kind.G:
                 return Reg(self.modrm >> 3 & 7, code.width(opsize))
-            case "Z":
+            case Kind.Z:
                 return Reg(self.opcode & 7, code.width(opsize))
-            case "R":
+            case Kind.R:
                 return Reg(self.modrm & 7, 32)
-            case "I" | "J" | "A":
+            case Kind.I | Kind.J | Kind.A:
                 return self._constant(code)
-            case "O" | "X" | "Y" | "B":
+            case Kind.O | Kind.X | Kind.Y | Kind.B:
                 return self._implied_memory(code)
-            case "D":
+            case Kind.D:
                 return Dreg(self.modrm >> 3 & 7)
             case _:
                 return self._fixed(code)
 
     def _fixed(self, code: OperandCode) -> Operand:
-        if code.kind == FIXED_REGISTER:
+        if code.kind is Kind.REGISTER:
             return Reg(code.number, code.width(self.prefixes.opsize))
-        if code.kind == FIXED_SEGMENT:
+        if code.kind is Kind.SEGMENT:
             return Sreg(code.number)
-        if code.kind == FIXED_CONTROL:
+        if code.kind is Kind.CONTROL:
             return Creg(code.number)
         return Imm(code.number, 8)
 
     def _constant(self, code: OperandCode) -> Operand:
         opsize = self.prefixes.opsize
-        if code.kind == "A":
+        if code.kind is Kind.A:
             offset = self.cursor.take(opsize // 8, "imm")
             return Far(self.cursor.take(2, "imm"), offset)
-        if code.kind == "J":
+        if code.kind is Kind.J:
             width = code.width(opsize)
             return Rel(_signed(self.cursor.take(width // 8, "imm"), width))
         width = code.width(opsize)
@@ -318,11 +309,11 @@ class _Binder:
         width = code.width(self.prefixes.opsize)
         adsize = self.prefixes.adsize
         segment = DS if self.prefixes.segment is None else self.prefixes.segment
-        if code.kind == "O":
+        if code.kind is Kind.O:
             return Mem(segment, None, None, 1, self.cursor.take(adsize // 8, "disp"), width, adsize)
-        if code.kind == "X":
+        if code.kind is Kind.X:
             return Mem(segment, ESI, None, 1, 0, width, adsize)
-        if code.kind == "Y":
+        if code.kind is Kind.Y:
             return Mem(ES, EDI, None, 1, 0, width, adsize)
         return Mem(segment, EBX, None, 1, 0, width, adsize)
 

@@ -88,11 +88,6 @@ class Mem:
     width: int
     adsize: int = 32
 
-    @property
-    def default_segment(self) -> int:
-        """Segment used without a prefix: SS when the base is ESP or EBP (BP), else DS."""
-        return SS if self.base in (ESP, EBP) else DS
-
 
 @dataclass(frozen=True, slots=True)
 class Imm:

@@ -5,6 +5,7 @@ The notation itself is explained in `isa.row`.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, Self
 
 from teachvm.isa.row import Row
@@ -13,7 +14,6 @@ TWO_BYTE: Final = 0x0F
 """First byte of a two-byte opcode; such opcodes are numbered 0x0F00 | second byte."""
 
 _TAILS: Final = frozenset(("ib", "iw", "iz", "cb", "cz", "ap", "mo"))
-_KINDS: Final = frozenset("EGMRZSCDIJAOXYB")
 _REGISTERS: Final = {
     "AL": (0, "b"),
     "CL": (1, "b"),
@@ -28,23 +28,39 @@ _REGISTERS: Final = {
     "eDI": (7, "v"),
 }
 _SEGMENTS: Final = ("ES", "CS", "SS", "DS", "FS", "GS")
-# Operand words that are whole names, not a kind letter and a size.
-FIXED_REGISTER: Final = "fixed register"
-FIXED_SEGMENT: Final = "fixed segment"
-FIXED_CONTROL: Final = "fixed control"
-FIXED_CONSTANT: Final = "fixed constant"
+
+
+class Kind(Enum):
+    """Where an operand comes from: the opcode map's letter, or a name fixed by the row."""
+
+    E = "E"
+    G = "G"
+    Z = "Z"
+    M = "M"
+    R = "R"
+    D = "D"
+    I = "I"  # noqa: E741 - the opcode map's letter
+    J = "J"
+    A = "A"
+    O = "O"  # noqa: E741 - the opcode map's letter
+    X = "X"
+    Y = "Y"
+    B = "B"
+    REGISTER = "a register"
+    SEGMENT = "a segment register"
+    CONTROL = "a control register"
+    CONSTANT = "a constant"
 
 
 @dataclass(frozen=True, slots=True)
 class OperandCode:
     """One operand word of a row's syntax.
 
-    Shape: `kind` is the opcode map's letter or one of the FIXED names; `size` its size letter, with `bs`
-    for a sign-extended byte and `Mw` for the memory half of `Rv/Mw`; `number` the register or constant of a
-    fixed operand.
+    Shape: `size` is the size letter, `bs` for a sign-extended byte, `v/w` for `Rv/Mw`, empty for none;
+    `number` is the register or constant of a fixed operand.
     """
 
-    kind: str
+    kind: Kind
     size: str
     number: int = 0
 
@@ -57,18 +73,21 @@ class OperandCode:
         """
         if word in _REGISTERS:
             number, size = _REGISTERS[word]
-            return cls(FIXED_REGISTER, size, number)
+            return cls(Kind.REGISTER, size, number)
         if word in _SEGMENTS:
-            return cls(FIXED_SEGMENT, "w", _SEGMENTS.index(word))
+            return cls(Kind.SEGMENT, "w", _SEGMENTS.index(word))
         if word.isdigit():
-            return cls(FIXED_CONSTANT, "b", int(word))
+            return cls(Kind.CONSTANT, "b", int(word))
         if word.startswith("CR"):
-            return cls(FIXED_CONTROL, "d", int(word[2:]))
+            return cls(Kind.CONTROL, "d", int(word[2:]))
         if word == "Rv/Mw":
-            return cls("E", "v/w")
-        if word[0] not in _KINDS:
-            raise ValueError(f"{word}: not an operand of the opcode map")
-        return cls(word[0], word[1:])
+            return cls(Kind.E, "v/w")
+        return cls(Kind(word[0]), word[1:])
+
+    @property
+    def implied(self) -> bool:
+        """Needs no bytes of its own in the instruction: string memory, the XLATB table, a fixed register."""
+        return self.kind in (Kind.X, Kind.Y, Kind.B, Kind.REGISTER)
 
     def width(self, opsize: int) -> int:
         """Width in bits of a register or memory operand under an operand size of 16 or 32."""
@@ -135,7 +154,7 @@ class Pattern:
         if not _TAILS.issuperset(tail):
             raise ValueError(f"{row.encoding}: not in the notation")
         operands = tuple(OperandCode.of(word) for word in row.operand_codes)
-        mod_ignored = any(code.kind == "R" for code in operands)
+        mod_ignored = any(code.kind is Kind.R for code in operands)
         return cls(
             row=row,
             opcode=opcode,
@@ -145,7 +164,7 @@ class Pattern:
             tail=tail,
             operands=operands,
             memory=modrm,
-            register=modrm and not any(code.kind == "M" for code in operands),
+            register=modrm and not any(code.kind is Kind.M for code in operands),
             mod_ignored=mod_ignored,
         )
 
@@ -165,6 +184,11 @@ class Pattern:
         return any(code.size in ("v", "v/w", "z", "p", "a", "bs") for code in self.operands) or any(
             tail in ("iz", "cz", "ap") for tail in self.tail
         )
+
+    @property
+    def has_implied_memory(self) -> bool:
+        """A string instruction or XLATB: memory named by registers that the syntax fixes."""
+        return any(code.kind in (Kind.X, Kind.Y, Kind.B) for code in self.operands)
 
     def slots(self) -> Iterator[int]:
         """ModRM slots the row answers: reg field, plus 8 for a register operand (mod = 3)."""

@@ -16,7 +16,7 @@ badges, the translator's copy-or-replace choice, tests) reads rows and nothing e
 `syntax` is the mnemonic and its operands in the letters of the SDM's opcode map (Vol. 2D, Appendix A):
 
     E  register or memory by ModRM      G  register by ModRM's reg field     Z  register in the opcode
-    M  memory by ModRM, never mod = 3   R  register by ModRM's rm field      S C D  named by reg field
+    M  memory by ModRM, never mod = 3   R  register by rm, whatever mod says D  debug register by reg
     I  immediate     J  relative target     A  far target     O  memory without ModRM
     X  DS:ESI   Y  ES:EDI   (string operands, X can be overridden)
     b w d q = 1 2 4 8 bytes; v = operand size; z = operand size, as an immediate; p = far pointer;
