@@ -14,7 +14,6 @@ class AskView:
     """A prediction or a question; the answer is hidden until one was given.
 
     `options` is empty unless `kind` is choice; `chosen` is the index (choice) or the text (number, text) given last.
-    `solution` is what was right, said only after an answer.
     """
 
     id: str

@@ -1,0 +1,182 @@
+"""A listing of instructions: address, bytes, text and class, the current line, and the phases of a trap inside it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QRect, QRectF, Signal
+
+from teachvm.app.notation import hex32
+from teachvm.app.presentation import CodeLabel, CodeLine, CodeView, PhaseBlock, PhaseStep, Place, Span, Tip
+from teachvm.ui.theme import fonts
+from teachvm.ui.theme.look import Look
+from teachvm.ui.widgets.canvas import Canvas, Picture
+from teachvm.ui.widgets.flow import put, put_badge, put_line
+from teachvm.ui.widgets.ink import TINT, Area, Edge, Mark, Sign, Spot, Words, badge_width
+
+ROW = 26.0
+GUTTER = 40.0
+LABEL_GAP = 6.0
+PAD = 14.0
+BYTES_MOST = 21
+"""Characters of the bytes column: seven bytes; longer instructions end in an ellipsis."""
+BYTES_LEAST = 8
+"""With less room than for three bytes, the column is left out."""
+STEP_PITCH = 20.0
+
+
+class CodeList(Canvas):
+    """Paints a `CodeView`. `break_toggled` carries a clicked gutter's address, `reveal` where the current line is."""
+
+    break_toggled = Signal(int)
+    reveal = Signal(QRect)
+
+    def __init__(self, look: Look, name: str = "code-list") -> None:
+        super().__init__(look, name)
+        self._view = CodeView(())
+        self._marks: list[Mark] = []
+        self._spots: list[Spot] = []
+        self._current: QRectF | None = None
+        self.acted.connect(lambda action: self.break_toggled.emit(int(action)))
+
+    def show_block(self, view: CodeView) -> None:
+        """Show a listing, with its current line in sight."""
+        if view != self._view:
+            self._view = view
+            self.refresh()
+        self.reveal_current()
+
+    def reveal_current(self) -> None:
+        """Ask for the current line to be scrolled into sight."""
+        if self.isVisible() and self.picture and self._current is not None:
+            self.reveal.emit(self.to_pixels(self._current))
+
+    def compose(self, width: float, height: float) -> Picture:
+        """Set the rows one below the other."""
+        self._marks, self._spots, self._current = [], [], None
+        columns = self._columns(width)
+        y = 4.0
+        for row in self._view.rows:
+            if isinstance(row, CodeLabel):
+                y += LABEL_GAP if y > 4 else 0
+                self._label(row, y, width)
+                y += ROW
+            elif isinstance(row, CodeLine):
+                self._line(row, y, width, columns)
+                y += ROW
+            else:
+                y += self._phases(row, y, width)
+        return Picture(self._marks, self._spots, y + 6)
+
+    def _columns(self, width: float) -> tuple[float, float, float]:
+        """Left edges of bytes and text, and the width of the bytes column (0: left out)."""
+        digit = fonts.width("0", fonts.MONO)
+        lines = [row for row in self._view.rows if isinstance(row, CodeLine)]
+        longest = min(max((len(line.code) for line in lines), default=0), BYTES_MOST)
+        text = max((self._text_width(line) for line in lines), default=0.0)
+        code_x = GUTTER + digit * 9 + 24
+        room = width - code_x - 18 - text
+        wide = digit * longest if room >= digit * longest else digit * int(max(room, 0) / digit)
+        if wide < digit * min(longest, BYTES_LEAST):
+            return code_x, code_x, 0.0
+        return code_x, code_x + wide + 18, wide
+
+    @staticmethod
+    def _text_width(line: CodeLine) -> float:
+        badge = badge_width(line.badge.text, bool(line.badge.icon)) + PAD + 10 if line.badge else PAD
+        operands = "".join(span.text for span in line.operands)
+        return fonts.width(f"{line.mnemonic} {operands}", fonts.MONO) + badge
+
+    def _label(self, row: CodeLabel, y: float, width: float) -> None:
+        name = fonts.elided(f"{row.name}:", fonts.MONO_STRONG, width - GUTTER - PAD)
+        wide = fonts.width(name, fonts.MONO_STRONG)
+        self._marks.append(Words(GUTTER, y, wide, ROW, name, fonts.MONO_STRONG, "kernel"))
+        self._spots.append(Spot(GUTTER, y, wide, ROW, row.tip, None, row.name, name=row.name))
+
+    def _line(self, row: CodeLine, y: float, width: float, columns: tuple[float, float, float]) -> None:
+        code_x, text_x, code_room = columns
+        marks = self._marks
+        if row.current:
+            role = "trap" if row.trapping else "now"
+            marks += [
+                Area(0, y, width, ROW, role, TINT),
+                Area(0, y, 3, ROW, role),
+                Sign(15, y + 8, 10, 10, "current", role),
+            ]
+            self._current = QRectF(0, y - ROW, width, ROW * 4)
+        if row.breakpoint:
+            at = 3.0 if row.current else 14.0
+            marks.append(Sign(at, y + 7, 12, 12, "breakpoint", "trap"))
+        if self._view.breakable:
+            said = "Remove the breakpoint" if row.breakpoint else "Set a breakpoint here"
+            tip = Tip("Breakpoint", f"{said} (F9 on the current line).")
+            name = f"{said}: {hex32(row.address)}"
+            self._spots.append(Spot(0, y, GUTTER - 4, ROW, tip, action=str(row.address), name=name))
+        address = hex32(row.address)
+        wide = fonts.width(address, fonts.MONO)
+        marks.append(Words(GUTTER, y, wide, ROW, address, fonts.MONO, "dim"))
+        place = Place("linear", row.address)
+        self._spots.append(
+            Spot(GUTTER, y, wide, ROW, Tip("Linear address"), place, address, row.address, name=f"address {address}")
+        )
+        if code_room:
+            said = fonts.elided(row.code, fonts.MONO, code_room + 0.1)
+            marks.append(Words(code_x, y, code_room, ROW, said, fonts.MONO, "dim"))
+            tip = Tip("Bytes", row.code)
+            self._spots.append(Spot(code_x, y, code_room, ROW, tip, copy=row.code, name=f"bytes {row.code}"))
+        self._instruction(row, text_x, y, width)
+
+    def _instruction(self, row: CodeLine, x: float, y: float, width: float) -> None:
+        end = width - PAD
+        if row.badge:
+            badge = put_badge(row.badge, end, y + ROW / 2)
+            self._marks += badge.marks
+            self._spots += badge.spots
+            end -= badge_width(row.badge.text, bool(row.badge.icon)) + 8
+        text = (Span(row.mnemonic + (" " if row.operands else ""), "now", code=True), *row.operands)
+        code = tuple(Span(span.text, span.role, span.strong, True, span.tip, span.link) for span in text)
+        laid = put_line(code, x, y, end - x, ROW, fonts.MONO)
+        self._marks += laid.marks
+        whole = row.mnemonic + " " + "".join(span.text for span in row.operands)
+        self._spots.append(Spot(x, y, max(end - x, 0), ROW, row.tip, copy=whole.strip(), name=whole.strip()))
+        self._spots += laid.spots
+
+    def _phases(self, block: PhaseBlock, y: float, width: float) -> float:
+        """Set the phases of a trap; returns the height used."""
+        x, room = GUTTER, width - GUTTER - PAD
+        marks: list[Mark] = []
+        top = y + 6
+        at = top + 8
+        for number, step in enumerate(block.steps, 1):
+            at += self._step(marks, number, step, x + 16, at, room - 30)
+        high = at + 8 - top
+        self._marks += [
+            Area(x, top, room, high, block.role, TINT, radius=6),
+            Edge(x, top, room, high, block.role, 3, 3),
+            *marks,
+        ]
+        if self._current is not None:
+            self._current.setBottom(at + 14)
+        return high + 14
+
+    def _step(self, marks: list[Mark], number: int, step: PhaseStep, x: float, y: float, room: float) -> float:
+        ahead, now = step.progress == "ahead", step.progress == "now"
+        role = "dim" if ahead else "text"
+        marks.append(Words(x, y, 10, STEP_PITCH, str(number), fonts.SMALL_STRONG, "now" if now else role))
+        if now:
+            marks.append(Sign(x - 12, y + 6, 8, 8, "current", "now"))
+        text = step.text
+        if ahead:
+            text = tuple(Span(span.text, "dim", False, span.code, span.tip, span.link) for span in text)
+        laid = put(text, x + 16, y, room - 16, STEP_PITCH, fonts.SMALL)
+        marks += laid.marks
+        words = "".join(span.text for span in text)
+        state = {"done": "done", "now": "now", "ahead": "to come"}[step.progress]
+        self._spots.append(Spot(x, y, room, laid.height, None, step.link, words, name=f"{number}. {words} ({state})"))
+        self._spots += laid.spots
+        return laid.height
+
+    def event(self, event: QEvent) -> bool:
+        """Once laid out, bring the current line into sight."""
+        handled = super().event(event)
+        if event.type() in (QEvent.Type.Show, QEvent.Type.Resize):
+            self.reveal_current()
+        return handled

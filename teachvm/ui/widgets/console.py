@@ -1,0 +1,92 @@
+"""What a guest printed, as text that can be selected and read out."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QTextCharFormat, QTextCursor, QTextOption
+from PySide6.QtWidgets import QLabel, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
+
+from teachvm.app.notation import count
+from teachvm.app.presentation import ConsoleView
+from teachvm.ui.theme import fonts
+from teachvm.ui.theme.look import Look
+
+
+class Console(QWidget):
+    """Shows a `ConsoleView`; what the last step printed is marked."""
+
+    followed = Signal(object)
+    fills = True
+
+    def __init__(self, look: Look, name: str = "console") -> None:
+        super().__init__()
+        self.look = look
+        self.setObjectName(name)
+        self._view = ConsoleView("")
+        self.title = QLabel()
+        self.title.setProperty("type", "small")
+        self.text = QPlainTextEdit()
+        self.text.setObjectName(f"{name}-text")
+        self.text.setAccessibleName(name.replace("-", " "))
+        self.text.setReadOnly(True)
+        self.text.setProperty("code", "true")
+        self.text.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
+        self.text.setPlaceholderText(self._view.empty)
+        self.text.setTabChangesFocus(True)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(0)
+        layout.addWidget(self.title)
+        layout.addWidget(self.text, 1)
+        look.changed.connect(self._restyle)
+        self._restyle()
+
+    def show_block(self, view: ConsoleView) -> None:
+        """Show other output; text that only grew is appended, so that a selection stays."""
+        old, self._view = self._view, view
+        self.text.setPlaceholderText(view.empty)
+        head = [view.title] if view.title else []
+        head += [f"{count(view.dropped)} earlier lines are not kept"] if view.dropped else []
+        self.title.setText(" · ".join(head))
+        self.title.setVisible(bool(head))
+        if view.text != old.text:
+            if old.text and view.text.startswith(old.text):
+                cursor = QTextCursor(self.text.document())
+                cursor.movePosition(QTextCursor.MoveOperation.End)
+                cursor.insertText(view.text[len(old.text) :])
+            else:
+                self.text.setPlainText(view.text)
+            bar = self.text.verticalScrollBar()
+            bar.setValue(bar.maximum())
+        self._mark_fresh()
+
+    def least_height(self) -> float:
+        """Room for six lines, in layout pixels."""
+        return 120.0
+
+    def height_at(self, _width: int) -> int:
+        """Widget height it asks for."""
+        return round(self.least_height() * self.look.zoom)
+
+    def _mark_fresh(self) -> None:
+        marks = []
+        if self._view.fresh:
+            cursor = QTextCursor(self.text.document())
+            end = len(self._view.text)
+            cursor.setPosition(max(0, end - self._view.fresh))
+            cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
+            style = QTextCharFormat()
+            style.setBackground(self.look.colour("now", self.look.theme.tint))
+            style.setForeground(self.look.colour("now"))
+            selection = QTextEdit.ExtraSelection()
+            selection.cursor = cursor
+            selection.format = style
+            marks.append(selection)
+        self.text.setExtraSelections(marks)
+
+    def _restyle(self) -> None:
+        self.text.setFont(fonts.widget_font(fonts.MONO, self.look.zoom))
+        side = self.look.px(12)
+        layout = self.layout()
+        if layout is not None:
+            layout.setContentsMargins(side, self.look.px(6), side, self.look.px(6))
+        self._mark_fresh()

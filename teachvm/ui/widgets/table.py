@@ -1,0 +1,265 @@
+"""A table of rows that change a little at every step (VMM entries, TLB, event log)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, Qt, Signal
+from PySide6.QtGui import QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLabel,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from teachvm.app.presentation import Cell, Column, TableRow, TableView
+from teachvm.ui.theme import fonts
+from teachvm.ui.theme.look import Look
+from teachvm.ui.widgets.canvas import tip_html
+from teachvm.ui.widgets.ink import Area, Mark, Words, paint
+from teachvm.ui.widgets.pairs import cell_marks
+
+ROW = 26
+PAD = 8.0
+MOST_SHOWN = 12
+"""Rows a table asks room for; more are scrolled."""
+
+Index = QModelIndex | QPersistentModelIndex
+_ALIGN = {
+    "left": Qt.AlignmentFlag.AlignLeft,
+    "center": Qt.AlignmentFlag.AlignHCenter,
+    "right": Qt.AlignmentFlag.AlignRight,
+}
+
+
+class RowsModel(QAbstractTableModel):
+    """Rows as a Qt model; `show_rows` tells Qt about differing rows only."""
+
+    def __init__(self, look: Look, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._look = look
+        self.columns: tuple[Column, ...] = ()
+        self.rows: Sequence[TableRow] = ()
+
+    def show_rows(self, columns: tuple[Column, ...], rows: Sequence[TableRow]) -> None:
+        """Take other rows: added and removed ones at the end, changed ones in place."""
+        if columns != self.columns:
+            self.beginResetModel()
+            self.columns, self.rows = columns, rows
+            self.endResetModel()
+            return
+        old, common = self.rows, min(len(self.rows), len(rows))
+        if len(rows) < len(old):
+            self.beginRemoveRows(QModelIndex(), len(rows), len(old) - 1)
+            self.rows = old[: len(rows)]
+            self.endRemoveRows()
+        elif len(rows) > len(old):
+            self.beginInsertRows(QModelIndex(), len(old), len(rows) - 1)
+            self.rows = [*old, *rows[common:]]
+            self.endInsertRows()
+        differing = [at for at in range(common) if old[at] is not rows[at] and old[at] != rows[at]]
+        self.rows = rows
+        for at in differing:
+            self.dataChanged.emit(self.index(at, 0), self.index(at, max(len(columns) - 1, 0)))
+
+    def rowCount(self, parent: Index | None = None) -> int:
+        """Rows of the table; no row has children."""
+        return 0 if parent is not None and parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: Index | None = None) -> int:
+        """Columns of the table."""
+        return 0 if parent is not None and parent.isValid() else len(self.columns)
+
+    def cell(self, index: Index) -> Cell:
+        """The value at an index; an empty one where the row is short."""
+        cells = self.rows[index.row()].cells
+        return cells[index.column()] if index.column() < len(cells) else Cell("")
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Text, alignment, explanation and spoken form of a value."""
+        if not index.isValid():
+            return None
+        cell, column = self.cell(index), self.columns[index.column()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return cell.text
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _ALIGN[column.align] | Qt.AlignmentFlag.AlignVCenter
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            was = f", was {cell.was}" if cell.was is not None else ""
+            return f"{column.title} {cell.text}{was}"
+        if role == Qt.ItemDataRole.ToolTipRole:
+            tip = cell.tip or self.rows[index.row()].tip
+            return tip_html(tip, self._look) if tip else None
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Column titles, their explanation and alignment."""
+        if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(self.columns):
+            return None
+        column = self.columns[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return column.title
+        if role == Qt.ItemDataRole.ToolTipRole and column.tip:
+            return tip_html(column.tip, self._look)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _ALIGN[column.align] | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+
+class CellDelegate(QStyledItemDelegate):
+    """Paints a value from marks, as every other value is painted."""
+
+    def __init__(self, look: Look, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._look = look
+
+    def marks(self, index: Index, width: float, height: float) -> list[Mark]:
+        """What is painted for a value in a cell of a size, in layout pixels."""
+        model = index.model()
+        if not isinstance(model, RowsModel):
+            return []
+        cell, row, column = model.cell(index), model.rows[index.row()], model.columns[index.column()]
+        marks: list[Mark] = []
+        if row.lit:
+            marks.append(Area(0, 0, width, height, row.lit, self._look.theme.tint))
+            if index.column() == 0:
+                marks.append(Area(0, 0, 3, height, row.lit))
+        if row.faded:
+            cell = Cell(cell.text, "dim", False, None, False, cell.value, cell.tip, cell.link)
+        room = width - 2 * PAD
+        if column.code:
+            made, spot = cell_marks(cell, PAD, 0, room, height)
+            slack = {"left": 0.0, "center": 0.5, "right": 1.0}[column.align] * max(0.0, room - spot.w + 10)
+            return marks + [mark._replace(x=mark.x + slack) for mark in made if not hasattr(mark, "points")]
+        style = fonts.SMALL_STRONG if cell.strong else fonts.SMALL
+        if cell.changed:
+            marks.append(Area(2, 3, width - 4, height - 6, "now", self._look.theme.tint, radius=5))
+        said = fonts.elided(cell.text, style, room)
+        return [*marks, Words(PAD, 0, room, height, said, style, cell.role, column.align)]
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        """Paint a value; the selected row is outlined by Qt's focus, not by colour alone."""
+        zoom = self._look.zoom
+        box: QRectF = QRectF(option.rect)
+        painter.save()
+        painter.setClipRect(box)
+        painter.translate(box.topLeft())
+        painter.scale(zoom, zoom)
+        paint(self.marks(index, box.width() / zoom, box.height() / zoom), painter, self._look)
+        painter.restore()
+
+
+class Table(QWidget):
+    """Shows a `TableView`; `followed` carries the link of an activated value."""
+
+    followed = Signal(object)
+    fills = True
+
+    def __init__(self, look: Look, name: str = "table") -> None:
+        super().__init__()
+        self.look = look
+        self.setObjectName(name)
+        self._view = TableView((), ())
+        self.model = RowsModel(look, self)
+        self.title = QLabel()
+        self.title.setProperty("type", "small")
+        self.title.setIndent(look.px(PAD))
+        self.empty = QLabel()
+        self.empty.setProperty("type", "small")
+        self.empty.setWordWrap(True)
+        self.empty.setMargin(look.px(14))
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.table = self._make_table(name)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.title)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.empty, 1)
+        look.changed.connect(self._restyle)
+
+    def _make_table(self, name: str) -> QTableView:
+        table = QTableView()
+        table.setObjectName(f"{name}-rows")
+        table.setAccessibleName(name.replace("-", " "))
+        table.setModel(self.model)
+        table.setItemDelegate(CellDelegate(self.look, table))
+        table.setShowGrid(False)
+        table.setWordWrap(False)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        table.setTabKeyNavigation(False)
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(self.look.px(ROW))
+        table.horizontalHeader().setHighlightSections(False)
+        table.horizontalHeader().setMinimumSectionSize(self.look.px(24))
+        table.activated.connect(self._activated)
+        table.clicked.connect(self._activated)
+        return table
+
+    def show_block(self, view: TableView) -> None:
+        """Show other rows; only differing ones are repainted."""
+        if view is self._view:
+            return
+        new_columns = view.columns != self._view.columns
+        grown = len(view.rows) > len(self._view.rows)
+        self._view = view
+        self.model.show_rows(view.columns, view.rows)
+        self.title.setText(view.title)
+        self.title.setVisible(bool(view.title))
+        self.empty.setText(view.empty)
+        self.empty.setVisible(not view.rows)
+        self.table.setVisible(bool(view.rows))
+        if new_columns:
+            self._size_columns()
+        if view.follow and grown:
+            self.table.scrollToBottom()
+
+    def least_height(self) -> float:
+        """Room for the heading and a few rows, in layout pixels."""
+        return 32.0 + ROW * min(max(len(self._view.rows), 2), MOST_SHOWN)
+
+    def height_at(self, _width: int) -> int:
+        """Widget height it asks for."""
+        return round(self.least_height() * self.look.zoom)
+
+    def _size_columns(self) -> None:
+        header = self.table.horizontalHeader()
+        for at, column in enumerate(self._view.columns):
+            style = fonts.MONO if column.code else fonts.SMALL
+            room = max(fonts.width("0" * column.width, style), fonts.width(column.title, fonts.CAPTION_STRONG) + 2)
+            header.setSectionResizeMode(at, QHeaderView.ResizeMode.Interactive)
+            self.table.setColumnWidth(at, self.look.px(room + 2 * PAD + 2))
+            if column.stretch:
+                header.setSectionResizeMode(at, QHeaderView.ResizeMode.Stretch)
+
+    def _activated(self, index: QModelIndex) -> None:
+        link = self.model.cell(index).link
+        if link is not None:
+            self.followed.emit(link)
+
+    def _restyle(self) -> None:
+        self.table.verticalHeader().setDefaultSectionSize(self.look.px(ROW))
+        self._size_columns()
+        self.table.viewport().update()
+
+    def painted(self) -> list[Mark]:
+        """The marks of the cells in sight, each relative to its cell: what a test of clipped text reads."""
+        delegate = self.table.itemDelegate()
+        found: list[Mark] = []
+        for row in range(self.model.rowCount()):
+            for column in range(self.model.columnCount()):
+                index = self.model.index(row, column)
+                box = self.table.visualRect(index)
+                if isinstance(delegate, CellDelegate) and box.intersects(self.table.viewport().rect()):
+                    zoom = self.look.zoom
+                    found += delegate.marks(index, box.width() / zoom, box.height() / zoom)
+        return found
