@@ -10,6 +10,7 @@ import click
 
 from teachvm import __version__
 from teachvm.cli.exits import CommandError, ExitCode
+from teachvm.cli.names import names
 from teachvm.cli.open import open_lesson
 
 
@@ -47,7 +48,8 @@ def teachvm() -> None:
     """  # noqa: D301 - \b is click's own mark for lines it must not fill
 
 
-teachvm.add_command(open_lesson)
+for command in (open_lesson, names):
+    teachvm.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

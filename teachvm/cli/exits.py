@@ -15,6 +15,11 @@ class ExitCode(IntEnum):
     TOOL_ERROR = 4  # the lesson or the command line is wrong
     INTERRUPTED = 130  # Ctrl+C, as shells count it
 
+    @property
+    def label(self) -> str:
+        """The name as people write it."""
+        return self.name.lower().replace("_", "-")
+
 
 class CommandError(Exception):
     """A command cannot go on; the message is the one line its user reads."""
