@@ -75,7 +75,7 @@ class Complaints:
 
     def __init__(self, file: str, source: str) -> None:
         self.file = file
-        self._lines = source.splitlines()
+        self._lines = source.split("\n")
         self._problems: list[Problem] = []
         self._dropped = 0
 
