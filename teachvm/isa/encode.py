@@ -59,7 +59,7 @@ class Request:
 
     Shape: `opsize`, `adsize` 16, 32 or None for what operands and `bits` imply; `segment` forces an override
     prefix; `reach` is 'short', 'near' or None; `at` is the instruction's own address, for `Target`; `wide` forbids
-    byte-sized immediates, displacements and branches wherever a larger form exists.
+    byte-sized immediates and branches wherever a larger form exists, `wide_disp` byte-sized displacements.
     """
 
     bits: int = 32
@@ -71,6 +71,7 @@ class Request:
     reach: str | None = None
     at: int = 0
     wide: bool = False
+    wide_disp: bool = False
 
 
 _PLAIN: Final = Request()
@@ -128,7 +129,7 @@ class _Writer:
             mem = normal(rm)
             self._use_segment(mem.segment, default_segment(mem.base))
             self.adsize = mem.adsize
-            return memory_bytes(mem, reg, wide=self.request.wide)
+            return memory_bytes(mem, reg, wide=self.request.wide_disp)
         if rm is None:
             raise OperandsError(f"{self.pattern.row.syntax}: no operand for ModRM")
         return bytes((0xC0 | reg << 3 | rm.index,))
