@@ -1,0 +1,60 @@
+; From the loader to the first program.
+
+; start: the loader's only entry. Protected mode, paging off, interrupts off, flat segments of the loader's.
+;   EBX  boot information block
+start:
+        cld
+        mov     esp, kernel_stack_top
+        mov     esi, ebx
+        mov     edi, boot_info
+        mov     ecx, BOOT_INFO_SIZE / 4
+        rep movsd                       ; page 0 will not be mapped, so keep a copy
+
+        lgdt    [gdt_register]
+        jmp     KERNEL_CODE:.segments
+.segments:
+        mov     eax, KERNEL_DATA
+        mov     ds, eax
+        mov     es, eax
+        mov     ss, eax
+        xor     eax, eax
+        mov     fs, eax                 ; nobody here uses FS and GS
+        mov     gs, eax
+        lidt    [idt_register]
+        mov     eax, TASK_STATE
+        ltr     ax
+
+        call    memory_init
+        call    paging_on
+        call    interrupts_init
+        call    console_init
+        call    banner
+        call    processes_create
+        call    timer_init
+        jmp     schedule
+
+; paging_on: from here on every address goes through the page tables.
+paging_on:
+        mov     eax, [kernel_directory]
+        mov     cr3, eax
+        mov     eax, cr0
+        or      eax, CR0_PG | CR0_WP
+        mov     cr0, eax
+        ret
+
+; banner: say who is there.
+banner:
+        mov     esi, .tinyos
+        call    print
+        mov     eax, [boot_info + BOOT_MEMORY]
+        shr     eax, 10
+        call    print_decimal
+        mov     esi, .memory
+        call    print
+        mov     eax, [boot_info + BOOT_COUNT]
+        call    print_decimal
+        mov     esi, .programs
+        jmp     print
+.tinyos:        db "tinyos 1: ", 0
+.memory:        db " KiB, programs: ", 0
+.programs:      db 10, 0

@@ -1,0 +1,28 @@
+; tinyos: a small operating system for a PC with one 32-bit x86 CPU.
+;
+; It turns paging on, starts the programs the loader put into memory, each in ring 3 with page tables of its own,
+; takes the CPU away from them at every timer tick, and answers a few Linux system calls through int 0x80.
+;
+; This file is the layout of the image; every part has a file of its own. Code comes first, then data, each thing the
+; CPU itself reads (GDT, IDT, TSS) on a page of its own, so that nobody who watches writes to one page sees another's.
+
+        bits    32
+%include "constants.inc"
+
+        org     KERNEL_BASE
+
+kernel_text:
+%include "boot.asm"
+%include "traps.asm"
+%include "process.asm"
+%include "syscalls.asm"
+%include "memory.asm"
+%include "timer.asm"
+%include "console.asm"
+%include "lock.asm"
+        align   PAGE, db 0
+kernel_text_end:
+
+%include "tables.asm"
+%include "data.asm"
+kernel_end:
