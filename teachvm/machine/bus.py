@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-ALL_ONES = {1: 0xFF, 2: 0xFFFF, 4: 0xFFFF_FFFF}
+from teachvm.machine.memory import ALL_ONES, Memory
 
 
 class PortDevice(Protocol):
@@ -57,32 +57,6 @@ class PortBus:
                 device.write_port(number, value >> 8 * index & 0xFF)
 
 
-class Ram(Protocol):
-    """Memory as the bus sees it: little-endian, addressed by byte."""
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-
-    def read8(self, phys: int) -> int:
-        """One byte."""
-
-    def read16(self, phys: int) -> int:
-        """Two bytes."""
-
-    def read32(self, phys: int) -> int:
-        """Four bytes."""
-
-    def write8(self, phys: int, value: int) -> None:
-        """Store one byte."""
-
-    def write16(self, phys: int, value: int) -> None:
-        """Store two bytes."""
-
-    def write32(self, phys: int, value: int) -> None:
-        """Store four bytes."""
-
-
 class MemoryMappedDevice(Protocol):
     """A device whose registers lie in the physical address space."""
 
@@ -94,9 +68,13 @@ class MemoryMappedDevice(Protocol):
 
 
 class PhysicalBus:
-    """The physical address space: RAM from 0, devices in ranges beyond it, all ones where nothing answers."""
+    """The physical address space: RAM from 0, devices in ranges beyond it, all ones where nothing answers.
 
-    def __init__(self, ram: Ram) -> None:
+    Attributes:
+        ram: The memory, which a CPU may also reach directly.
+    """
+
+    def __init__(self, ram: Memory) -> None:
         self.ram = ram
         self._ranges: list[tuple[range, MemoryMappedDevice]] = []
 
@@ -121,28 +99,21 @@ class PhysicalBus:
         return None
 
     def read(self, phys: int, size: int) -> int:
-        """Read 1, 2 or 4 bytes; a read over the end of RAM is split into bytes."""
-        ram = self.ram
-        if phys + size <= ram.size:
-            return ram.read8(phys) if size == 1 else ram.read16(phys) if size == 2 else ram.read32(phys)
+        """Read 1, 2 or 4 bytes; an access belongs to whoever owns its first byte."""
+        if phys < self.ram.size:
+            return self.ram.read(phys, size)
         found = self.device_at(phys)
-        if found is not None:
-            device, offset = found
-            return device.read_memory(offset, size)
-        if phys < ram.size:
-            return sum(self.read(phys + index, 1) << 8 * index for index in range(size))
-        return ALL_ONES[size]
+        if found is None:
+            return ALL_ONES[size]
+        device, offset = found
+        return device.read_memory(offset, size)
 
     def write(self, phys: int, size: int, value: int) -> None:
         """Write 1, 2 or 4 bytes; what nobody takes is lost."""
-        ram = self.ram
-        if phys + size <= ram.size:
-            (ram.write8 if size == 1 else ram.write16 if size == 2 else ram.write32)(phys, value)
+        if phys < self.ram.size:
+            self.ram.write(phys, size, value)
             return
         found = self.device_at(phys)
         if found is not None:
             device, offset = found
             device.write_memory(offset, size, value)
-        elif phys < ram.size:
-            for index in range(size):
-                self.write(phys + index, 1, value >> 8 * index & 0xFF)

@@ -1,6 +1,7 @@
 import pytest
 
 from teachvm.machine.bus import PhysicalBus, PortBus
+from teachvm.machine.memory import Memory
 
 
 class Latch:
@@ -26,41 +27,6 @@ class Framebuffer:
 
     def write_memory(self, offset: int, size: int, value: int) -> None:
         self.accesses.append((offset, size, value))
-
-
-class Bytes:
-    """A few bytes of RAM."""
-
-    def __init__(self, size: int) -> None:
-        self.content = bytearray(size)
-
-    @property
-    def size(self) -> int:
-        return len(self.content)
-
-    def _read(self, phys: int, size: int) -> int:
-        return int.from_bytes(self.content[phys : phys + size], "little")
-
-    def _write(self, phys: int, size: int, value: int) -> None:
-        self.content[phys : phys + size] = value.to_bytes(size, "little")
-
-    def read8(self, phys: int) -> int:
-        return self._read(phys, 1)
-
-    def read16(self, phys: int) -> int:
-        return self._read(phys, 2)
-
-    def read32(self, phys: int) -> int:
-        return self._read(phys, 4)
-
-    def write8(self, phys: int, value: int) -> None:
-        self._write(phys, 1, value)
-
-    def write16(self, phys: int, value: int) -> None:
-        self._write(phys, 2, value)
-
-    def write32(self, phys: int, value: int) -> None:
-        self._write(phys, 4, value)
 
 
 def test_unmapped_ports_read_as_all_ones() -> None:
@@ -93,7 +59,7 @@ def test_port_cannot_have_two_devices() -> None:
 
 
 def test_memory_and_devices_share_the_physical_address_space() -> None:
-    bus, device = PhysicalBus(Bytes(0x100)), Framebuffer()
+    bus, device = PhysicalBus(Memory(0x1000)), Framebuffer()
     bus.map(range(0xB8000, 0xC0000), device)
     bus.write(0x10, 4, 0x11223344)
     assert [bus.read(0x10, size) for size in (1, 2, 4)] == [0x44, 0x3344, 0x11223344]
@@ -103,15 +69,15 @@ def test_memory_and_devices_share_the_physical_address_space() -> None:
 
 
 def test_nothing_answers_beyond_memory() -> None:
-    bus = PhysicalBus(Bytes(0x100))
-    bus.write(0x1000, 4, 1)
-    assert bus.read(0x1000, 4) == 0xFFFF_FFFF
-    bus.write(0xFE, 4, 0x44332211)
-    assert bus.read(0xFE, 4) == 0xFFFF2211
+    bus = PhysicalBus(Memory(0x1000))
+    bus.write(0x2000, 4, 1)
+    assert bus.read(0x2000, 4) == 0xFFFF_FFFF
+    bus.write(0xFFE, 4, 0x44332211)
+    assert bus.read(0xFFE, 4) == 0xFFFF2211
 
 
 def test_physical_ranges_must_not_overlap() -> None:
-    bus = PhysicalBus(Bytes(0x100))
+    bus = PhysicalBus(Memory(0x1000))
     bus.map(range(0x1000, 0x2000), Framebuffer())
     with pytest.raises(ValueError, match="mapped twice"):
         bus.map(range(0x1800, 0x1900), Framebuffer())
