@@ -5,8 +5,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click import Context, Group
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from teachvm.app.keys import KEYS
+from teachvm.cli.entry import teachvm
+from teachvm.cli.exits import ExitCode
 
 TREE = Path(__file__).resolve().parent.parent
 README = (TREE / "README.md").read_text(encoding="utf-8")
@@ -80,3 +85,42 @@ def test_the_automatic_run_calls_the_test_command_of_the_readme() -> None:
     (command,) = re.findall(r"^exec (.+)$", script, re.MULTILINE)
     assert re.search(rf"^\s*{re.escape(command)}$", README, re.MULTILINE)
     assert (TREE / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_the_readme_names_every_runtime_dependency_with_its_licence() -> None:
+    licences = README.split("## Dependencies and their licences")[1]
+    for line in PROJECT["project"]["dependencies"]:
+        assert Requirement(line).name in licences
+
+
+def test_the_readme_lists_every_command_and_exit_code() -> None:
+    commands = README.split("## Commands")[1].split("##")[0]
+    for name, command in teachvm.commands.items():
+        if command.hidden:
+            continue
+        inner = command.list_commands(Context(command)) if isinstance(command, Group) else [""]
+        for sub in inner:
+            assert f"`teachvm {name} {sub}".rstrip() in commands
+    for code in ExitCode:
+        assert f"**{int(code)}**" in commands
+
+
+def test_the_readme_lists_every_key() -> None:
+    keys = README.split("## Keys")[1].split("##")[0]
+    spelled = {"PgDown": "PgDn", "Ctrl+Right": "Ctrl+→", "Ctrl+Left": "Ctrl+←"}
+    covered = {"Ctrl+=": "Ctrl+= − 0", "Ctrl++": "Ctrl+= − 0", "Ctrl+-": "Ctrl+= − 0", "Ctrl+0": "Ctrl+= − 0"}
+    for key in (key for row in KEYS for key in row.keys):
+        shown = spelled.get(key) or covered.get(key) or ("Alt+1 … Alt+6" if key.startswith("Alt+") else key)
+        assert re.search(rf"[| ]{re.escape(shown)}[ ,]", keys), key
+
+
+def test_the_readme_links_to_files_that_exist() -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", README):
+        assert (TREE / target).exists(), target
+
+
+def test_the_reading_order_names_modules_that_exist() -> None:
+    order = re.findall(r"`([\w/]+\.(?:py|asm))`", README.split("## Read the code in this order")[1].split("\n## ")[0])
+    assert len(order) >= 10
+    for module in order:
+        assert (TREE / module).is_file(), module
