@@ -64,7 +64,8 @@ def load() -> None:
 def _dressed(code: bool, weight: int) -> QFont:
     font = QFont(CODE if code else PROSE)
     font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
-    font.setWeight(QFont.Weight(weight))
+    # The axis alone: with a weight as well, Qt would embolden the bold once more.
+    font.setVariableAxis(QFont.Tag("wght"), weight)
     font.setFeature(QFont.Tag("calt"), 0)
     if code:
         font.setFeature(QFont.Tag("zero"), 1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
+
+import shiboken6
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QColor, QIcon
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from teachvm.ui.theme import fonts, icons, sheet
 from teachvm.ui.theme.tokens import THEME_NAMES, THEMES, Theme, ThemeName
@@ -30,6 +33,7 @@ class Look(QObject):
         self.hall = False
         self._zoom = zoom
         self._colours: dict[tuple[str, float], QColor] = {}
+        self._dressed: weakref.WeakKeyDictionary[QWidget, fonts.Style] = weakref.WeakKeyDictionary()
         self._apply()
 
     @property
@@ -87,6 +91,11 @@ class Look(QObject):
             self._colours[(role, alpha)] = found
         return found
 
+    def dress(self, widget: QWidget, style: fonts.Style) -> None:
+        """Set a widget's font, now and whenever the zoom changes."""
+        self._dressed[widget] = style
+        widget.setFont(fonts.widget_font(style, self.zoom))
+
     def icon(self, name: str, role: str = "dim") -> QIcon:
         """An icon for a button in a role's colour."""
         return icons.icon(name, self.theme[role], self.theme["faint"], self.px(16))
@@ -102,4 +111,7 @@ class Look(QObject):
             app.setFont(fonts.widget_font(fonts.SMALL, self.zoom))
             app.setPalette(sheet.palette(self.theme))
             app.setStyleSheet(sheet.style_sheet(self.theme, self.zoom))
+        for widget, style in list(self._dressed.items()):
+            if shiboken6.isValid(widget):
+                widget.setFont(fonts.widget_font(style, self.zoom))
         self.changed.emit()

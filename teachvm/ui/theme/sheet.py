@@ -1,4 +1,4 @@
-"""The palette and the style sheet of plain Qt widgets, made from the tokens.
+"""The palette and the style sheet of plain Qt widgets, made from the tokens. Fonts are no part of it: see `Look.dress`.
 
 Qt's own colour scheme is a no-op on several platforms, so that both are set outright: a picture taken without a screen
 is what a user sees.
@@ -10,7 +10,7 @@ from string import Template
 
 from PySide6.QtGui import QColor, QPalette
 
-from teachvm.ui.theme.fonts import CODE, PROSE, pixels
+from teachvm.ui.theme.fonts import pixels
 from teachvm.ui.theme.tokens import Theme, mix
 
 _ROLES = {
@@ -51,9 +51,9 @@ def palette(theme: Theme) -> QPalette:
 _SHEET = Template("""
 * { outline: none; }
 QWidget#window, QWidget#stage, QStackedWidget, QWidget#library, QWidget#library-grid { background: $background; }
-QWidget { color: $text; font-family: "$prose"; font-size: ${f13}px; }
+QWidget { color: $text; }
 QLabel { background: transparent; }
-QToolTip { background: $card2; color: $text; border: 1px solid $line; padding: ${p6}px; font-size: ${f13}px; }
+QToolTip { background: $card2; color: $text; border: 1px solid $line; padding: ${p6}px; }
 
 QFrame#header { background: $card; border: none; border-bottom: 1px solid $line; }
 QFrame#rail { background: $card; border: none; border-right: 1px solid $line; }
@@ -66,43 +66,37 @@ QFrame#banner { background: $trapTint; border: 1px solid $trap; border-radius: $
 QFrame#banner[kind="info"] { background: $nowTint; border-color: $now; }
 QFrame#rule { background: $line; border: none; }
 
-QLabel[type="title"] { font-size: ${f21}px; font-weight: 700; }
-QLabel[type="heading"] { font-size: ${f15}px; font-weight: 700; }
-QLabel[type="body"] { font-size: ${f14}px; }
-QLabel[type="name"] { font-size: ${f14}px; font-weight: 600; }
-QLabel[type="small"] { font-size: ${f13}px; color: $dim; }
-QLabel[type="kicker"] { font-size: ${f11}px; font-weight: 700; color: $now; }
-QLabel[type="good"] { color: $good; font-size: ${f13}px; }
-QLabel[type="bad"] { color: $trap; font-size: ${f13}px; }
-QLabel[type="code"] { font-family: "$code"; }
+QLabel[type="small"] { color: $dim; }
+QLabel[type="kicker"] { color: $now; }
+QLabel[type="good"] { color: $good; }
+QLabel[type="bad"] { color: $trap; }
 
 QToolButton { background: transparent; border: 1px solid transparent; border-radius: ${p6}px; padding: ${p4}px;
-  color: $dim; font-size: ${f13}px; }
+  color: $dim; }
 QToolButton:hover { color: $text; background: $hover; }
 QToolButton:pressed, QToolButton:checked { color: $text; background: $nowTint; }
 QToolButton:disabled { color: $faint; }
 QToolButton:focus { border: 1px solid $now; }
 QToolButton::menu-indicator { image: none; }
 QToolButton[key="true"] { padding: ${p6}px ${p9}px; border-radius: ${p7}px; }
-QToolButton[run="true"] { background: $now; color: $onNow; font-weight: 600; }
+QToolButton[run="true"] { background: $now; color: $onNow; }
 QToolButton[run="true"]:hover { background: $nowHover; color: $onNow; }
 QToolButton[run="true"]:focus { border: 1px solid $text; }
 QToolButton[run="true"]:disabled { background: $hover; color: $faint; }
 QToolButton[segment="true"] { border: none; border-right: 1px solid $line; border-radius: 0; padding: ${p6}px ${p9}px; }
-QToolButton[segment="true"]:checked { color: $text; background: $nowTint; font-weight: 600; }
+QToolButton[segment="true"]:checked { color: $text; background: $nowTint; }
 QToolButton[segment="true"]:focus { background: $hover; border-bottom: 2px solid $now; }
 QToolButton[segment="last"] { border: none; border-radius: 0; padding: ${p6}px ${p9}px; }
-QToolButton[segment="last"]:checked { color: $text; background: $nowTint; font-weight: 600; }
+QToolButton[segment="last"]:checked { color: $text; background: $nowTint; }
 QToolButton[segment="last"]:focus { background: $hover; border-bottom: 2px solid $now; }
 QFrame#technique { border: 1px solid $line; border-radius: ${p8}px; background: $card; }
 
 QPushButton { background: $card2; color: $text; border: 1px solid $line; border-radius: ${p8}px;
-  padding: ${p7}px ${p14}px; font-size: ${f13}px; }
+  padding: ${p7}px ${p14}px; }
 QPushButton:hover { border-color: $now; }
 QPushButton:focus { border: 1px solid $now; }
 QPushButton:disabled { color: $faint; }
-QPushButton[primary="true"] { background: $now; color: $onNow; border: 1px solid $now; font-size: ${f14}px;
-  font-weight: 600; padding: ${p9}px ${p15}px; }
+QPushButton[primary="true"] { background: $now; color: $onNow; border: 1px solid $now; padding: ${p9}px ${p15}px; }
 QPushButton[primary="true"]:hover { background: $nowHover; }
 QPushButton[primary="true"]:focus { border: 2px solid $text; }
 QPushButton[primary="true"]:disabled { background: $hover; color: $faint; border-color: $line; }
@@ -110,18 +104,17 @@ QPushButton[fold="true"] { background: transparent; border: none; color: $dim; t
 QPushButton[fold="true"]:hover, QPushButton[fold="true"]:focus { color: $now; }
 
 QLineEdit { background: $card2; color: $text; border: 1px solid $line; border-radius: ${p8}px;
-  padding: ${p6}px ${p9}px; selection-background-color: $now; selection-color: $onNow; font-size: ${f13}px; }
+  padding: ${p6}px ${p9}px; selection-background-color: $now; selection-color: $onNow; }
 QLineEdit:focus { border: 1px solid $now; }
 QPlainTextEdit, QTextBrowser { background: transparent; border: none; color: $text;
   selection-background-color: $now; selection-color: $onNow; }
-QPlainTextEdit[code="true"] { font-family: "$code"; font-size: ${f13}px; }
 QScrollArea, QScrollArea > QWidget > QWidget#column { background: transparent; border: none; }
 
 QTableView { background: transparent; border: none; gridline-color: $line; selection-background-color: $nowTint;
-  selection-color: $text; alternate-background-color: transparent; font-size: ${f13}px; }
+  selection-color: $text; alternate-background-color: transparent; }
 QHeaderView { background: transparent; border: none; }
 QHeaderView::section { background: transparent; color: $dim; border: none; border-bottom: 1px solid $line;
-  padding: ${p4}px ${p6}px; font-size: ${f11}px; font-weight: 600; }
+  padding: ${p4}px ${p6}px; }
 QTableCornerButton::section { background: transparent; border: none; }
 
 QScrollBar:vertical { background: transparent; width: ${p10}px; margin: 2px; }
@@ -137,7 +130,7 @@ QSlider::sub-page:horizontal { background: $now; border-radius: ${p2}px; }
 QSlider::handle:horizontal { width: ${p12}px; margin: -${p4}px 0; border-radius: ${p6}px; background: $text; }
 QSlider::handle:horizontal:focus { background: $now; }
 
-QMenu { background: $card2; border: 1px solid $line; padding: ${p4}px; color: $text; font-size: ${f13}px; }
+QMenu { background: $card2; border: 1px solid $line; padding: ${p4}px; color: $text; }
 QMenu::item { padding: ${p6}px ${p20}px; border-radius: ${p4}px; }
 QMenu::item:selected { background: $nowTint; }
 QMenu::item:disabled { color: $faint; }
@@ -151,7 +144,6 @@ QDialog { background: $card; }
 def style_sheet(theme: Theme, zoom: float) -> str:
     """Qt's style sheet in a theme's colours at a zoom."""
     values = {name: theme[name] for name in ("background", "card", "card2", "line", "text", "dim", "faint", "now")}
-    values |= {f"f{at}": str(pixels(size, zoom)) for at, size in ((11, 11), (13, 12.5), (14, 14), (15, 15), (21, 21))}
     values |= {f"p{at}": str(pixels(at, zoom)) for at in range(1, 21)}
     return _SHEET.substitute(
         values,
@@ -162,6 +154,4 @@ def style_sheet(theme: Theme, zoom: float) -> str:
         trapTint=theme.tinted("trap"),
         nowHover=mix(theme["text"], theme["now"], 0.15),
         hover=mix(theme["dim"], theme["card2"], 0.16),
-        prose=PROSE,
-        code=CODE,
     )

@@ -146,7 +146,7 @@ class CodeList(Canvas):
         top = y + 6
         at = top + 8
         for number, step in enumerate(block.steps, 1):
-            at += self._step(marks, number, step, x + 16, at, room - 30)
+            at += self._step(marks, number, step, x + 22, at, room - 34)
         high = at + 8 - top
         self._marks += [
             Area(x, top, room, high, block.role, TINT, radius=6),
@@ -162,7 +162,7 @@ class CodeList(Canvas):
         role = "dim" if ahead else "text"
         marks.append(Words(x, y, 10, STEP_PITCH, str(number), fonts.SMALL_STRONG, "now" if now else role))
         if now:
-            marks.append(Sign(x - 12, y + 6, 8, 8, "current", "now"))
+            marks.append(Sign(x - 13, y + 6, 8, 8, "current", "now"))
         text = step.text
         if ahead:
             text = tuple(Span(span.text, "dim", False, span.code, span.tip, span.link) for span in text)

@@ -25,6 +25,7 @@ class Console(QWidget):
         self._view = ConsoleView("")
         self.title = QLabel()
         self.title.setProperty("type", "small")
+        look.dress(self.title, fonts.SMALL)
         self.text = QPlainTextEdit()
         self.text.setObjectName(f"{name}-text")
         self.text.setAccessibleName(name.replace("-", " "))
@@ -33,6 +34,7 @@ class Console(QWidget):
         self.text.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
         self.text.setPlaceholderText(self._view.empty)
         self.text.setTabChangesFocus(True)
+        look.dress(self.text, fonts.MONO)
         layout = QVBoxLayout(self)
         layout.setSpacing(0)
         layout.addWidget(self.title)
@@ -84,7 +86,6 @@ class Console(QWidget):
         self.text.setExtraSelections(marks)
 
     def _restyle(self) -> None:
-        self.text.setFont(fonts.widget_font(fonts.MONO, self.look.zoom))
         side = self.look.px(12)
         layout = self.layout()
         if layout is not None:

@@ -7,7 +7,7 @@ from teachvm.app.presentation import HexMark, HexRow, HexView, Place, Tip, plain
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import Canvas, Picture
-from teachvm.ui.widgets.flow import put_line
+from teachvm.ui.widgets.flow import natural_width, put_line
 from teachvm.ui.widgets.ink import TINT, Area, Mark, Spot, Words
 
 ROW = 24.0
@@ -49,13 +49,28 @@ class HexGrid(Canvas):
             title = fonts.elided(view.title, fonts.CAPTION_STRONG, width - 2 * PAD)
             self._marks.append(Words(PAD, 2, width - 2 * PAD, 22, title, fonts.CAPTION_STRONG, "dim"))
             self._top = 28.0
-        per_row = len(view.rows[0].units) if view.rows else 0
+        rows = self._folded(width)
+        per_row = len(rows[0].units) if rows else 0
         text_x = self._unit_x(per_row) + self._digit if per_row else PAD
         for mark in view.marks:
-            self._mark(mark, per_row)
-        for at, row in enumerate(view.rows):
+            self._mark(mark, per_row, rows)
+        for at, row in enumerate(rows):
             self._row(row, self._top + at * ROW, width, text_x)
-        return Picture(self._marks, self._spots, self._top + len(view.rows) * ROW + 8)
+        return Picture(self._marks, self._spots, self._top + len(rows) * ROW + 8)
+
+    def _folded(self, width: float) -> tuple[HexRow, ...]:
+        """The rows, each cut in two as often as it takes to fit; notes stay with the first part."""
+        rows, size = self._view.rows, self._view.unit_bytes
+        while rows and len(rows[0].units) > 2 and self._unit_x(len(rows[0].units)) > width:
+            half = len(rows[0].units) // 2
+            cut: list[HexRow] = []
+            for row in rows:
+                low = frozenset(at for at in row.changed if at < half)
+                high = frozenset(at - half for at in row.changed if at >= half)
+                cut.append(HexRow(row.address, row.units[:half], row.text[:half], row.note, low))
+                cut.append(HexRow(row.address + half * size, row.units[half:], row.text[half:], (), high))
+            rows = tuple(cut)
+        return rows
 
     def _row(self, row: HexRow, y: float, width: float, text_x: float) -> None:
         address = hex32(row.address)
@@ -71,7 +86,7 @@ class HexGrid(Canvas):
         if row.text and text_x + chars <= width - PAD / 2:
             self._marks.append(Words(text_x, y, chars, ROW, row.text, fonts.MONO, "dim"))
             end += chars + 2 * self._digit
-        if row.note and end < width - PAD - 24:
+        if row.note and min(natural_width(row.note, fonts.SMALL), 90) <= width - PAD / 2 - end:
             laid = put_line(row.note, end, y, width - PAD / 2 - end, ROW, fonts.SMALL)
             self._marks += laid.marks
             self._spots += laid.spots
@@ -91,10 +106,10 @@ class HexGrid(Canvas):
         tip = Tip(hex32(address), "" if unit else "nothing is mapped here")
         self._spots.append(Spot(x - 2, y, wide + 4, ROW, tip, None, unit, value, name=f"{hex32(address)} {unit}"))
 
-    def _mark(self, mark: HexMark, per_row: int) -> None:
-        """Box a field, one box per row it touches; its label follows the first in the row's note column."""
+    def _mark(self, mark: HexMark, per_row: int, rows: tuple[HexRow, ...]) -> None:
+        """Box a field, one box per row it touches."""
         at, left = mark.start, mark.count
-        while left > 0 and per_row and at // per_row < len(self._view.rows):
+        while left > 0 and per_row and at // per_row < len(rows):
             row, column = divmod(at, per_row)
             here = min(left, per_row - column)
             x = self._unit_x(column) - 5
@@ -103,6 +118,6 @@ class HexGrid(Canvas):
             self._marks.append(Area(x, y + 1, end - x, ROW - 2, mark.role, TINT, mark.role, 1.0, 5))
             if mark.label or mark.tip:
                 tip = mark.tip or Tip(mark.label)
-                self._spots.append(Spot(x, y, end - x, ROW, tip, name=mark.label or plain(self._view.rows[row].note)))
+                self._spots.append(Spot(x, y, end - x, ROW, tip, name=mark.label or plain(rows[row].note)))
             at += here
             left -= here

@@ -17,7 +17,7 @@ from teachvm.ui.widgets.canvas import Canvas, Picture
 from teachvm.ui.widgets.ink import Area, Mark, Sign, Spot, Wire, Words
 from teachvm.ui.widgets.span import TimeSpan
 
-NAMES = 124.0
+NAMES = 140.0
 RIGHT = 18.0
 TOP = 12.0
 AXIS = 30.0

@@ -34,6 +34,9 @@ class TimeSpan:
         if not self._chosen:
             self._fit(view)
         low, high = HEAD
+        if not self._chosen and view.frontier <= self.length * high:
+            self.start = 0.0
+            return
         if view.now > self.start + self.length * high:
             self.start = view.now - self.length * high
         elif view.now < self.start + self.length * low:

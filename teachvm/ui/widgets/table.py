@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from teachvm.app.presentation import Cell, Column, TableRow, TableView
+from teachvm.app.presentation import Cell, Column, TableRow, TableView, Tip
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import tip_html
@@ -95,7 +95,7 @@ class RowsModel(QAbstractTableModel):
             return f"{column.title} {cell.text}{was}"
         if role == Qt.ItemDataRole.ToolTipRole:
             tip = cell.tip or self.rows[index.row()].tip
-            return tip_html(tip, self._look) if tip else None
+            return tip_html(tip or Tip(cell.text), self._look) if tip or cell.text else None
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -170,9 +170,11 @@ class Table(QWidget):
         self.title = QLabel()
         self.title.setProperty("type", "small")
         self.title.setIndent(look.px(PAD))
+        look.dress(self.title, fonts.SMALL)
         self.empty = QLabel()
         self.empty.setProperty("type", "small")
         self.empty.setWordWrap(True)
+        look.dress(self.empty, fonts.SMALL)
         self.empty.setMargin(look.px(14))
         self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.table = self._make_table(name)
@@ -200,6 +202,7 @@ class Table(QWidget):
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(self.look.px(ROW))
         table.horizontalHeader().setHighlightSections(False)
+        self.look.dress(table.horizontalHeader(), fonts.CAPTION_STRONG)
         table.horizontalHeader().setMinimumSectionSize(self.look.px(24))
         table.activated.connect(self._activated)
         table.clicked.connect(self._activated)

@@ -1,0 +1,272 @@
+"""Card contents as a presenter might give them: every kind of block, filled as a lesson would fill it."""
+
+from teachvm.app.presentation import (
+    Actor,
+    ActorsView,
+    Arrow,
+    Badge,
+    BitBox,
+    BitField,
+    CardView,
+    Cell,
+    Chip,
+    ChipsView,
+    CodeLabel,
+    CodeLine,
+    CodeView,
+    Column,
+    ConsoleView,
+    Crossing,
+    DiagramView,
+    Fragment,
+    FragmentRow,
+    HexMark,
+    HexRow,
+    HexView,
+    Label,
+    Lane,
+    LanesView,
+    Notch,
+    NoteView,
+    Pair,
+    PairSection,
+    PairsView,
+    PhaseBlock,
+    PhaseStep,
+    Share,
+    Span,
+    Stat,
+    StatsView,
+    Stretch,
+    TableRow,
+    TableView,
+    Tip,
+)
+from teachvm.trace.moment import Moment
+
+SILENT = Badge(
+    "sensitive · never traps", "vmm", "silent", Tip("Sensitive, unprivileged", "It does something else in ring 1.")
+)
+IOPL = Badge("needs IOPL · #GP(0)", "trap", "lock")
+PRIVILEGED = Badge("privileged", "trap", "lock", Tip("Privileged", "Traps outside ring 0.", "SDM Vol. 3, 5.9"))
+
+
+def who(running: int = 2, traps: str = "14") -> CardView:
+    actors = (
+        Actor("Guest program", "U", "program", (Span("ring 3 · runs directly", "dim"),), running == 0),
+        Actor("Guest kernel", "K", "kernel", (Span("thinks ring 0 · really ring 1", "dim"),), running == 1),
+        Actor(
+            "VMM", "V", "vmm", (Span("ring 0 · emulating ", "dim"), Span("cli", "dim", code=True)), running == 2,
+            Tip("Virtual machine monitor", "It runs only when something traps.", "Popek & Goldberg 1974"),
+        ),
+        Actor("Hardware CPU", "H", "hardware", (Span("IF = 1 · CR3 = 0040 3000", "dim", code=True),), running == 3),
+    )  # fmt: skip
+    crossing = Crossing(1, "#GP · trap") if running == 2 else None
+    stats = StatsView(
+        (
+            Stat("Traps so far", traps),
+            Stat("Guest instructions", "2\u2009318"),
+            Stat("Cycles in VMM", "92\u2009%", "vmm"),
+        ),
+        (Share("program", 0.05, "program"), Share("kernel", 0.03, "kernel"), Share("VMM", 0.92, "vmm", True)),
+    )
+    return CardView((), (ActorsView(actors, crossing), stats))
+
+
+def code(current: int = 0x100242, phase: int = 4) -> CardView:
+    def line(address: int, data: str, mnemonic: str, operands: str = "", badge: Badge | None = None) -> CodeLine:
+        now = address == current
+        spans = (Span(operands),) if operands else ()
+        return CodeLine(address, data, mnemonic, spans, badge, now, now and badge is not None, address == 0x100260)
+
+    progress = ["done"] * (phase - 1) + ["now"] + ["ahead"] * 4
+    texts = (
+        (
+            Span("CPL 1 > IOPL 0: the CPU raises "),
+            Span("#GP(0)", strong=True),
+            Span(" at "),
+            Span("0010 0242", code=True),
+        ),
+        (
+            Span("VMM reads the byte "),
+            Span("fa", code=True),
+            Span(" through the guest’s tables: "),
+            Span("cli", strong=True),
+        ),
+        (Span("VMM emulates it: "), Span("vcpu.IF ← 0", "kernel", strong=True)),
+        (Span("VMM resumes the guest at "), Span("0010 0243", code=True)),
+    )
+    steps = tuple(PhaseStep(text, progress[at]) for at, text in enumerate(texts))
+    rows = (
+        CodeLabel("sched_lock"),
+        line(0x100240, "9c", "pushfd", "", SILENT),
+        line(0x100241, "5b", "pop", "ebx"),
+        line(0x100242, "fa", "cli", "", IOPL),
+        *((PhaseBlock(steps),) if current == 0x100242 else ()),
+        line(0x100243, "b8 01 00 00 00", "mov", "eax, 1"),
+        line(0x100248, "87 05 10 20 10 00", "xchg", "[lock], eax"),
+        line(0x10024E, "85 c0", "test", "eax, eax"),
+        line(0x100250, "75 f1", "jne", "sched_lock.try"),
+        CodeLabel("sched_unlock"),
+        line(0x100260, "c7 05 10 20 10 00 00 00 00 00", "mov", "dword [lock], 0"),
+        line(0x10026A, "53", "push", "ebx"),
+        line(0x10026B, "9d", "popfd", "", SILENT),
+        line(0x10026C, "c3", "ret"),
+        CodeLabel("idle"),
+        line(0x100270, "fb", "sti", "", IOPL),
+        line(0x100271, "f4", "hlt", "", PRIVILEGED),
+    )
+    return CardView((Span("alpha · kernel", "dim"),), (CodeView(rows),))
+
+
+def vcpu(changed: bool = True) -> CardView:
+    def two(name: str, guest: str, host: str) -> Pair:
+        return Pair(name, (Cell(guest, "kernel", True), Cell(host, "dim")))
+
+    flag = Cell("0", "kernel", True, "1" if changed else None, changed, 0)
+    control = (
+        two("CPL", "0", "1"),
+        Pair("IF", (flag, Cell("1", "dim")), Tip("Interrupt flag", "EFLAGS bit 9.", "SDM Vol. 1, 3.4.3")),
+        two("CR0", "8000 0011", "8001 003b"),
+        two("CR3", "0000 1000", "0040 3000"),
+        two("IDTR", "0010 2800", "ffc0 1000"),
+        two("GDTR", "0010 2000", "ffc0 0000"),
+        two("CS", "0008", "0009"),
+    )
+    shared = tuple(
+        Pair(name, (Cell(f"{value >> 16:04x} {value & 0xFFFF:04x}", value=value),))
+        for name, value in (
+            ("EAX", 1), ("EBX", 0x104000), ("ECX", 0x1C), ("EDX", 0), ("ESI", 0x10A3F0), ("EDI", 0),
+            ("EBP", 0x10BFF0), ("ESP", 0x10BFEC), ("EIP", 0x100242),
+        )
+    )  # fmt: skip
+    flags = ChipsView(
+        "EFLAGS",
+        tuple(
+            Chip(name, name in ("PF", "ZF"), name == "IF 0|1" and changed, "kernel" if name == "IF 0|1" else "text")
+            for name in ("CF", "PF", "AF", "ZF", "SF", "TF", "IF 0|1", "DF", "OF", "IOPL 0")
+        ),
+    )
+    pairs = PairsView(
+        (
+            PairSection(control, ("guest sees", "hardware, in guest"), tint="kernel"),
+            PairSection(shared, ("shared by both",)),
+        )
+    )
+    return CardView((Span("right now the CPU is in the VMM, ring 0", "dim"),), (pairs, flags))
+
+
+def walk(step: int = 3) -> CardView:
+    fields = (
+        BitField("dir", "directory · 10 bits", 31, 22, "0x020 · 32", "program", step >= 1),
+        BitField("table", "table · 10 bits", 21, 12, "0x04a · 74", "kernel", step >= 2),
+        BitField("offset", "offset · 12 bits", 11, 0, "0x3f4", "good", step >= 3),
+    )
+
+    def fragment(name: str, x: float, title: str, rows: tuple[tuple[str, str], ...], lit: str, on: bool) -> Fragment:
+        made = tuple(
+            FragmentRow(f"{name}{at}", index, (Span(text, code=True),), lit if at == 1 and on else None)
+            for at, (index, text) in enumerate(rows)
+        )
+        return Fragment(name, x, 190, 232, 90, (Span(title, "dim", strong=True),), made)
+
+    shapes = (
+        Label(20, 58, 150, (Span("linear address", "dim"),), small=True),
+        Label(20, 78, 150, (Span("0804 a3f4", code=True, strong=True),)),
+        BitBox("word", 150, 64, 740, 38, fields, even=True),
+        fragment("pd", 250, "Page directory · CR3 = 0000 1000", (("31", "not present"), ("32", "0000 3027 P W U A"), ("33", "not present")), "program", step >= 1),
+        fragment("pt", 572, "Page table · 0000 3000", (("73", "0001 9067 P W U A D"), ("74", "0001 a067 P W U A D"), ("75", "0001 b025 P R U A")), "kernel", step >= 2),
+        fragment("pg", 894, "Page · 0001 a000", (("3f0", "00 00 00 00"), ("3f4", "2a 00 00 00"), ("3f8", "00 00 00 00")), "good", step >= 3),
+        Label(1150, 208, 110, (Span("value loaded", "dim"),), small=True),
+        Label(1150, 228, 110, (Span("0000 002a", code=True, strong=True),)),
+        Arrow("dir", "pd1", "bottom", "left", "program", at=0.3, lit=step >= 1),
+        Arrow("pd1", "pt", "right", "left", "program", to_at=0.86, lane=0.2, lit=step >= 1),
+        Arrow("table", "pt1", "bottom", "left", "kernel", at=0.6, lit=step >= 2),
+        Arrow("pt1", "pg", "right", "left", "kernel", to_at=0.86, lane=0.2, lit=step >= 2),
+        Arrow("offset", "pg1", "bottom", "left", "good", at=0.88, lit=step >= 3),
+    )  # fmt: skip
+    return CardView((Span("guest virtual → guest physical, two levels", "dim"),), (DiagramView(1280, 300, shapes),))
+
+
+def memory() -> CardView:
+    rows = tuple(
+        HexRow(0x10BFE0 + 16 * at, tuple(f"{(at * 37 + n * 11) & 0xFF:02x}" for n in range(16)), "................",
+               (Span("return address", "dim"),) if at == 1 else (), frozenset({4, 5} if at == 2 else ()))
+        for at in range(8)
+    )  # fmt: skip
+    stack = tuple(
+        HexRow(0x10BFEC + 4 * at, (f"{0x100243 + at * 4096:08x}",), "", (Span(("saved EBX", "return to idle", "")[at % 3], "dim"),))
+        for at in range(5)
+    )  # fmt: skip
+    grid = HexView(rows, marks=(HexMark(20, 8, "kernel", "frame pushed by the CPU"),), title="Bytes at ESP")
+    return CardView((Span("alpha · linear", "dim"),), (grid, HexView(stack, 4, title="Stack")))
+
+
+def entries() -> CardView:
+    columns = (
+        Column("Reason", 22, stretch=True),
+        Column("Count", 6, "right", code=True),
+        Column("Cycles", 9, "right", code=True),
+        Column("Mean", 7, "right", code=True),
+    )
+    data = (("Privileged instruction", "9", "12\u2009441", "1\u2009382"), ("Hidden page fault", "5", "8\u2009010", "1\u2009602"),
+            ("Guest page-table write", "3", "3\u2009990", "1\u2009330"), ("Timer interrupt", "2", "2\u2009110", "1\u2009055"),
+            ("System call", "1", "1\u2009480", "1\u2009480"))  # fmt: skip
+    rows = tuple(
+        TableRow(name, (Cell(name), Cell(n, changed=at == 0), Cell(total, was="11\u2009059" if at == 0 else None), Cell(mean, "dim")),
+                 "vmm" if at == 0 else None)
+        for at, (name, n, total, mean) in enumerate(data)
+    )  # fmt: skip
+    return CardView((Span("alpha", "dim"),), (TableView(columns, rows, empty="Nothing has trapped yet."),))
+
+
+def console() -> CardView:
+    return CardView(
+        (Span("COM1", "dim"),), (ConsoleView("tinyos 1\ninit: two tickers\nA1 B1 A2 B2 A3\nB3 ", 3, title="alpha"),)
+    )
+
+
+def note() -> CardView:
+    return CardView(
+        (), (NoteView((Span("Nothing was translated yet. Step until the guest turns paging on.", "dim"),), "info"),)
+    )
+
+
+def lanes(now: int = 2600, count: int = 40) -> LanesView:
+    names = (
+        Lane("Guest program", "U", "program"),
+        Lane("Guest kernel", "K", "kernel"),
+        Lane("VMM", "V", "vmm"),
+        Lane("Devices", "H", "hardware"),
+    )
+    pattern = (
+        (0, 90),
+        (1, 38),
+        (2, 22),
+        (1, 62),
+        (2, 18),
+        (1, 24),
+        (0, 140),
+        (1, 30),
+        (2, 24),
+        (3, 12),
+        (2, 10),
+        (1, 40),
+    )
+    stretches, notches, cycle, n = [], [], 0, 0
+    for at in range(count):
+        lane, length = pattern[at % len(pattern)]
+        if stretches and lane == 2 and stretches[-1].lane < 2:
+            notches.append(
+                Notch(cycle, stretches[-1].lane, 2, Moment(n, 1), "#GP(0): cli" if at % 2 else "#PF: hidden")
+            )
+        stretches.append(Stretch(cycle, cycle + length, lane, Moment(n, 2 if lane > 1 else 0)))
+        cycle += length
+        n += length if lane < 2 else 0
+    return LanesView(names, tuple(stretches), tuple(notches), min(now, cycle), cycle)
+
+
+ALL = {
+    "who-is-running": who, "guest-code": code, "vcpu-and-cpu": vcpu, "guest-walk": walk, "memory": memory,
+    "vmm-entries": entries, "console": console, "event-log": note,
+}  # fmt: skip
