@@ -93,8 +93,7 @@ def parse(text: str) -> ast.expr:
             warnings.simplefilter("ignore")  # an odd escape in a string is not worth a warning of Python's
             return ast.parse(_without_indent(text), mode="eval").body
     except SyntaxError as error:
-        offset = min(max((error.offset or 1) - 1, 0), len(text))
-        raise ExpressionError(_syntax_message(text, offset, str(error.msg)), offset) from None
+        raise _malformed(text, error) from None
     except (ValueError, RecursionError, MemoryError):
         raise ExpressionError("this is not an expression", 0) from None
 
@@ -104,13 +103,14 @@ def _without_indent(text: str) -> str:
     return text if not text[:1].isspace() else "(" + text[1:] + ")"
 
 
-def _syntax_message(text: str, offset: int, message: str) -> str:
+def _malformed(text: str, error: SyntaxError) -> ExpressionError:
     for wrong, right in (("&&", "and"), ("||", "or"), ("===", "==")):
         if wrong in text:
-            return f"write '{right}' instead of '{wrong}'"
+            return ExpressionError(f"write '{right}' instead of '{wrong}'", text.index(wrong))
+    offset = min(max((error.offset or 1) - 1, 0), len(text))
     if text[offset : offset + 1] == "=":
-        return "write '==' to compare; '=' only names an argument"
-    return f"not a well-formed expression: {message}"
+        return ExpressionError("write '==' to compare; '=' only names an argument", offset)
+    return ExpressionError(f"not a well-formed expression: {error.msg}", offset)
 
 
 def _bounded(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

@@ -80,8 +80,9 @@ class Checker:
         """Like `kind`, for a place where one value is needed."""
         kind = self.kind(node)
         if kind in FIELD:
-            fields = ", ".join(list(FIELD[kind])[:8])
-            raise self._wrong(node, f"{self._source(node)} has fields; name one of them: {fields}, …")
+            names = list(FIELD[kind])
+            fields = ", ".join(names[:8]) + ", …" * (len(names) > 8)
+            raise self._wrong(node, f"{self._source(node)} has fields; name one of them: {fields}")
         return kind
 
     def _kind(self, node: ast.expr) -> str:
@@ -223,9 +224,9 @@ class Checker:
         for keyword in node.keywords:
             if keyword.arg is None or keyword.arg not in known:
                 hint = did_you_mean(keyword.arg or "", known)
-                raise self._wrong(keyword.value, f"no argument {quoted(keyword.arg)}{hint}: {signature}")
+                raise self._wrong(keyword, f"no argument {quoted(keyword.arg)}{hint}: {signature}")
             if any(name == keyword.arg for name, _ in given):
-                raise self._wrong(keyword.value, f"argument '{keyword.arg}' is given twice: {signature}")
+                raise self._wrong(keyword, f"argument '{keyword.arg}' is given twice: {signature}")
             given.append((keyword.arg, keyword.value))
         for parameter in parameters:
             if parameter.required and all(name != parameter.name for name, _ in given):
@@ -289,7 +290,7 @@ class Checker:
                 labels |= found
         return labels
 
-    def _wrong(self, node: ast.expr, message: str) -> ExpressionError:
+    def _wrong(self, node: ast.expr | ast.keyword, message: str) -> ExpressionError:
         return ExpressionError(message, self._column(node.col_offset))
 
     def _column(self, byte_offset: int) -> int:

@@ -182,7 +182,7 @@ class _Body:
             self._unknown(piece)
             return
         if self.open is None:
-            message = f"a {{{piece.name}}} block belongs to a beat; put it below a ## heading"
+            message = f"the {{{piece.name}}} block belongs to a beat; put it below a ## heading"
             self.complaints.error(piece.place, message)
             return
         if piece.title:

@@ -174,6 +174,7 @@ class _Splitter:
             return True
         if self._is_open(token):
             self._complaints.error(place, f"this block is not closed; end it with a line {token.markup}")
+            return True
         self._flush()
         name, title = match.groups()
         first = Place(place.line + 1, place.column)

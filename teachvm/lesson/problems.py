@@ -13,6 +13,7 @@ MAX_PROBLEMS = 50
 """Complaints kept for one lesson; what lies beyond is counted, so that a broken file cannot flood the screen."""
 
 MAX_SHOWN = 160
+"""Characters of a line that are shown, around the column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,10 @@ class Problem:
         """The headline, the line itself and a caret under the column."""
         if not self.text.strip():
             return self.headline
-        caret = " " * (self.place.column - 1)
-        return f"{self.headline}\n    {self.text}\n    {caret}^"
+        start = max(0, self.place.column - MAX_SHOWN * 3 // 4)
+        shown = self.text[start : start + MAX_SHOWN]
+        caret = " " * (self.place.column - 1 - start)
+        return f"{self.headline}\n    {shown}\n    {caret}^"
 
 
 class LessonError(Exception):
@@ -69,8 +72,8 @@ class LessonError(Exception):
 class Complaints:
     """The complaints about one file while it is being read.
 
-    Lines longer than a screen are shown around the column. Reading goes on after an error, so that an author sees all
-    of them at once; whoever reads calls `finish` at the end, and nothing of a broken lesson is handed out.
+    Reading goes on after an error, so that an author sees all of them at once; whoever reads calls `finish` at the
+    end, and nothing of a broken lesson is handed out.
     """
 
     def __init__(self, file: str, source: str) -> None:
@@ -92,10 +95,7 @@ class Complaints:
             self._dropped += 1
             return
         text = self._lines[place.line - 1] if 0 < place.line <= len(self._lines) else ""
-        shown = text.expandtabs(1)
-        if len(shown) > MAX_SHOWN:
-            shown = shown[:MAX_SHOWN] + "…" if place.column <= MAX_SHOWN else ""
-        problem = Problem(self.file, place, message, printable(shown), severity)
+        problem = Problem(self.file, place, message, printable(text.expandtabs(1)), severity)
         if problem not in self._problems:
             self._problems.append(problem)
 
@@ -134,7 +134,8 @@ def printable(text: str) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the nearest known word, or nothing."""
     by_fold = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(word.casefold()[:64], by_fold, n=1, cutoff=0.6)
+    cutoff = 0.6 if len(word) > 3 else 0.5
+    near = difflib.get_close_matches(word.casefold()[:64], by_fold, n=1, cutoff=cutoff)
     return f"; did you mean '{by_fold[near[0]]}'?" if near else ""
 
 

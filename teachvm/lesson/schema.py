@@ -73,6 +73,12 @@ def _pages(value: int) -> int:
     return value
 
 
+def _fits_host(value: int) -> int:
+    if value > MAX_HOST_MEMORY_BYTES:
+        raise wrong(f"a host has at most {MAX_HOST_MEMORY_BYTES // MIB} MiB of memory")
+    return value
+
+
 def _name(value: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,15}", value) or keyword.iskeyword(value):
         raise wrong("a name is one word of small letters, digits and _, at most 16, for example alpha")
@@ -176,7 +182,7 @@ class Host(Closed):
     LATER = frozenset({"reclaim", "sharing"})
 
     name: Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")] = "host"
-    memory: Annotated[Size, Field(le=MAX_HOST_MEMORY_BYTES)] = 8 * MIB
+    memory: Annotated[Size, AfterValidator(_fits_host)] = 8 * MIB
     pcpus: One = 1
     quantum: Annotated[StrictInt, Field(ge=100, le=10_000_000)] = 4_000
     costs: dict[StrictStr, Count] = Field(default_factory=dict)

@@ -17,7 +17,10 @@ def validated(model: type[M], document: Document, complaints: Complaints) -> M |
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
+        details = error.errors(include_url=False)
+        for detail in details:
+            if detail["type"] == "too_short" and any(_inside(other["loc"], detail["loc"]) for other in details):
+                continue  # the list is only short because its broken items were left out
             place, message = _complaint(dict(detail), document)
             complaints.error(place, message)
         return None
@@ -44,10 +47,16 @@ def _complaint(detail: dict[str, Any], document: Document) -> tuple[Place, str]:
         case "missing":
             key = str(detail["loc"][-1])
             return document.place(path), f"key '{key}' is missing"
+        case "too_short" | "too_long" as kind:
+            return document.key_place(path), _plain_words(kind, context, detail)
         case "lesson":
             return document.place(path), str(context["text"])
         case kind:
             return document.place(path), _plain_words(kind, context, detail)
+
+
+def _inside(inner: tuple[str | int, ...], outer: tuple[str | int, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _path(location: tuple[str | int, ...], document: Document) -> Path:
