@@ -1,0 +1,192 @@
+"""The guests and programs that are shipped, and how an image is built from assembly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from teachvm import resources
+from teachvm.guest.image import GuestError, Image, link
+from teachvm.isa.assembler import assemble
+from teachvm.isa.assembler.assembly import Assembly
+from teachvm.isa.assembler.errors import did_you_mean
+from teachvm.isa.assembler.limits import OUTPUT_BYTES
+from teachvm.isa.assembler.resolver import FolderResolver, ResolveError
+
+SOURCE_SUFFIX: Final = ".asm"
+CACHED_ASSEMBLIES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramManifest:
+    """A shipped program that tinyos can start.
+
+    Attributes:
+        name: What lessons and commands call it.
+        description: One sentence.
+        argument: What the number it is given means.
+    """
+
+    name: str
+    description: str
+    argument: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuestManifest:
+    """A shipped guest.
+
+    Attributes:
+        name: What lessons and commands call it.
+        title: What people call it.
+        description: One or two sentences.
+        source: Path of its main source under `assets/guests`.
+        syscall_vector: The vector its programs enter the kernel with, None if it has no system calls.
+        programs: What it starts when nobody says otherwise: (program, argument).
+        memory_bytes: A comfortable size of memory.
+    """
+
+    name: str
+    title: str
+    description: str
+    source: str
+    syscall_vector: int | None
+    programs: tuple[tuple[str, int], ...]
+    memory_bytes: int
+
+
+GUESTS: Final = {
+    manifest.name: manifest
+    for manifest in (
+        GuestManifest(
+            name="tinyos",
+            title="tinyos 1",
+            description="A small Unix-like kernel: ring-3 processes with page tables of their own, demand paging, a "
+            "pre-emptive round robin, Linux's system calls through int 0x80, and a serial console.",
+            source="tinyos/kernel.asm",
+            syscall_vector=0x80,
+            programs=(("ticker", 0), ("ticker", 0)),
+            memory_bytes=2 << 20,
+        ),
+    )
+}
+
+PROGRAMS: Final = {
+    manifest.name: manifest
+    for manifest in (
+        ProgramManifest("hello", "Says hello, with the name of the system and its process number.", "not used"),
+        ProgramManifest(
+            "pages",
+            "Touches memory one page at a time, so that each kind of page walk can be watched.",
+            "0 ends normally, 1 reads through a null pointer, 2 reads kernel memory, 3 writes beyond its heap",
+        ),
+        ProgramManifest("sieve", "Counts primes by Eratosthenes' method, in memory from brk.", "limit, 0 for 1000"),
+        ProgramManifest("spinner", "Computes and makes no system call.", "rounds of two instructions, 0 for ever"),
+        ProgramManifest(
+            "ticker",
+            "Computes for longer than a timer tick, says so, and again.",
+            "low byte its letter (0: by process number), next byte how many times it speaks (0: 4)",
+        ),
+    )
+}
+
+
+def build(guest: str, programs: Iterable[tuple[str, int]] = (), folder: Path | None = None) -> Image:
+    """Assemble a guest with its programs and lay it out in physical memory.
+
+    Args:
+        guest: A shipped guest's name, or a source file (`mine.asm`) in `folder`.
+        programs: (name, argument) in order of starting; a name is a shipped program's, or a source file in `folder`.
+            Empty means the guest's own default set.
+        folder: Where source files of one's own lie, with what they include; nothing outside it is read.
+
+    Raises:
+        GuestError: There is no such guest or program, or it cannot be laid out.
+        AsmError: A source has a mistake; the error knows file, line and column.
+    """
+    if guest.endswith(SOURCE_SUFFIX):
+        kernel, chosen = _own(guest, folder), tuple(programs)
+    else:
+        manifest = GUESTS.get(guest)
+        if manifest is None:
+            raise GuestError(_unknown("guest", guest, GUESTS))
+        kernel, chosen = _shipped(manifest.source), tuple(programs) or manifest.programs
+    parts = tuple((_program_name(name), _program(name, folder), arg) for name, arg in chosen)
+    return link(_program_name(guest), kernel, parts)
+
+
+def _program(name: str, folder: Path | None) -> Assembly:
+    if name.endswith(SOURCE_SUFFIX):
+        return _own(name, folder)
+    if name not in PROGRAMS:
+        raise GuestError(_unknown("program", name, PROGRAMS))
+    return _shipped(f"programs/{name}{SOURCE_SUFFIX}")
+
+
+def _program_name(name: str) -> str:
+    """A source file is called as its file, without the suffix."""
+    return Path(name).stem if name.endswith(SOURCE_SUFFIX) else name
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    hint = did_you_mean(name, names) or f"there are {', '.join(names)}"
+    return f"no {what} '{name}', {hint}"
+
+
+def _shipped(source: str) -> Assembly:
+    path = resources.assets() / "guests" / source
+    return _ASSEMBLIES.assembly(path.parent, path.name)
+
+
+def _own(name: str, folder: Path | None) -> Assembly:
+    if folder is None:
+        raise GuestError(f"'{name}' is a file, and no folder was given to look in")
+    return _ASSEMBLIES.assembly(folder, name)
+
+
+class _Recording:
+    """A resolver that remembers what was read through it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = FolderResolver(folder)
+        self.read_files: dict[str, bytes] = {}
+
+    def read(self, name: str, limit: int = OUTPUT_BYTES) -> bytes:
+        """Contents of a file of the folder."""
+        content = self._files.read(name, limit)
+        self.read_files[name] = content
+        return content
+
+
+class _Assemblies:
+    """Assembled sources, each good for as long as no file it was made from changes."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[Path, str], tuple[Assembly, dict[str, bytes]]] = {}
+
+    def assembly(self, folder: Path, name: str) -> Assembly:
+        """The assembled source `name` of a folder; what it includes lies in the same folder.
+
+        Raises:
+            GuestError: There is no such file, or it may not be read.
+            AsmError: It has a mistake.
+        """
+        files = _Recording(folder)
+        try:
+            made = self._made.get((folder, name))
+            if made is not None and all(files.read(part) == content for part, content in made[1].items()):
+                return made[0]
+            source = files.read(name).decode("utf-8", errors="replace")
+        except ResolveError as error:
+            raise GuestError(str(error)) from error
+        assembly = assemble(source, name, files)
+        if len(self._made) >= CACHED_ASSEMBLIES:
+            self._made.pop(next(iter(self._made)))
+        self._made[folder, name] = assembly, files.read_files
+        return assembly
+
+
+_ASSEMBLIES: Final = _Assemblies()
