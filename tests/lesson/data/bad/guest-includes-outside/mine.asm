@@ -1,0 +1,4 @@
+org 0x100000
+%include "../../etc/passwd"
+start:
+    hlt

@@ -1,0 +1,4 @@
+org 0x100000
+start:
+    mvo eax, 1
+    hlt
