@@ -1,0 +1,359 @@
+"""One instruction of a source: its operands worked out, its bytes chosen by the opcode rows.
+
+The rows decide what an instruction may be and how long it is; here it is only settled how far a jump must
+reach, and how wide a number must be whose value is an address. Both only ever grow, so the layout comes to rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
+
+from teachvm.isa.addressing import default_segment
+from teachvm.isa.assembler.errors import AsmError, error_at
+from teachvm.isa.assembler.expressions import Expression, Scope, Value, evaluate, has_names
+from teachvm.isa.assembler.lexer import Token
+from teachvm.isa.assembler.operand_reader import SEGMENTS
+from teachvm.isa.assembler.parser import REPEATS, SIZE_PREFIXES
+from teachvm.isa.assembler.statements import Address, Code, FarTarget, Number, Operand, Register
+from teachvm.isa.encode import (
+    OperandsError,
+    RangeError,
+    Request,
+    SizeNeededError,
+    encode,
+)
+from teachvm.isa.fit import in_range
+from teachvm.isa.names import SPELLINGS
+from teachvm.isa.operands import Far, Imm, Mem, Reg, Rel
+from teachvm.isa.operands import Operand as Bound
+from teachvm.isa.pattern import Kind, Pattern
+from teachvm.isa.rows import PATTERNS
+
+_FAR: Final = {"JMP": "JMPF", "CALL": "CALLF"}
+
+
+def _forms() -> dict[str, tuple[Pattern, ...]]:
+    table: dict[str, tuple[Pattern, ...]] = {}
+    for pattern in PATTERNS:
+        table[pattern.row.mnemonic] = (*table.get(pattern.row.mnemonic, ()), pattern)
+    return table
+
+
+_FORMS: Final[Mapping[str, tuple[Pattern, ...]]] = MappingProxyType(_forms())
+_REACHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        mnemonic: tuple(
+            "short" if "cb" in form.tail else "near" for form in forms if any(c.kind is Kind.J for c in form.operands)
+        )
+        for mnemonic, forms in _FORMS.items()
+    }
+)
+"""Mnemonic -> how far its relative forms reach, nearest first; empty for what is no branch."""
+_STRINGS: Final = frozenset(
+    mnemonic for mnemonic, forms in _FORMS.items() if any(form.has_implied_memory for form in forms)
+) - {"XLATB"}
+
+
+@lru_cache(maxsize=1 << 15)
+def _encoded(word: str, operands: tuple[Bound, ...], request: Request) -> bytes:
+    """The rows' bytes; the same instruction is often met again."""
+    return encode(word, operands, request)
+
+
+class Instruction:
+    """An instruction to be placed; `size` in bytes as far as it is settled."""
+
+    __slots__ = ("_branch", "_code", "_fixed", "_mnemonic", "_reach", "_request", "_values", "size")
+
+    def __init__(self, code: Code) -> None:
+        """Settle what needs no addresses.
+
+        Raises:
+            AsmError: The rows have no such instruction.
+        """
+        self._code = code
+        self._mnemonic = SPELLINGS[code.word.text.upper()].mnemonic
+        self._request = self._wanted()
+        self._branch = self._branch_target()
+        self._reach = ""
+        self._values: tuple[Bound, ...] = ()
+        self._fixed = b""
+        if self._branch is not None:
+            self._set_reach(self._first_reach(self._branch))
+        else:
+            if not any(_symbolic(operand) for operand in code.operands):
+                self._fixed = self._encode(_NOWHERE)
+            self.size = len(self._fixed)
+
+    @property
+    def token(self) -> Token:
+        """The instruction's word, where errors about the whole point."""
+        return self._code.word
+
+    @property
+    def is_branch(self) -> bool:
+        """Whether its bytes depend on where it stands."""
+        return self._branch is not None
+
+    # --- What the source asks for ------------------------------------------------------------------------------
+
+    def _wanted(self) -> Request:
+        """Prefixes and sizes written in the source."""
+        lock, rep, segment = False, "", None
+        opsize: int | None = None
+        adsize: int | None = None
+        for token in self._code.prefixes:
+            word = token.word
+            if word == "lock":
+                lock = True
+                if not any(form.row.lockable for form in _FORMS[self._mnemonic]):
+                    raise error_at(token, f"'lock' cannot stand before '{self._code.word.text}'")
+            elif word in REPEATS:
+                rep = REPEATS[word]
+                if self._mnemonic not in _STRINGS:
+                    raise error_at(token, f"'{token.text}' repeats string instructions, not '{self._code.word.text}'")
+            elif word in SIZE_PREFIXES:
+                opsize = int(word[1:]) if word[0] == "o" else opsize
+                adsize = int(word[1:]) if word[0] == "a" else adsize
+            else:
+                segment = SEGMENTS[word].index
+        for operand in self._code.operands:
+            if isinstance(operand, Address) and operand.segment is not None:
+                # Written, so it stays, also where it changes nothing.
+                segment = operand.segment
+        return Request(self._code.bits, opsize, adsize, lock, rep, segment)
+
+    def _branch_target(self) -> Number | None:
+        """The operand of a relative jump, call or loop."""
+        operands = self._code.operands
+        if _REACHES[self._mnemonic] and len(operands) == 1 and isinstance(operands[0], Number):
+            return operands[0]
+        for operand in operands:
+            if isinstance(operand, Number) and operand.distance == "far":
+                raise error_at(operand.token, "a far target has two parts", "selector:offset, as in jmp 0x08:start")
+            if isinstance(operand, Number) and operand.distance:
+                raise error_at(operand.token, f"'{self._code.word.text}' has no {operand.distance} form")
+        return None
+
+    # --- Branches ----------------------------------------------------------------------------------------------
+
+    def _first_reach(self, target: Number) -> str:
+        reaches = _REACHES[self._mnemonic]
+        if target.distance == "far":
+            raise error_at(target.token, "a far target has two parts", "selector:offset, as in jmp 0x08:start")
+        if target.distance:
+            if target.distance not in reaches:
+                raise error_at(target.token, f"'{self._code.word.text}' has no {target.distance} form")
+            return target.distance
+        if "near" in reaches and not has_names(target.value):
+            # A plain number is an address somewhere else, as for NASM: never assumed to be close.
+            return "near"
+        return reaches[0]
+
+    def _set_reach(self, reach: str) -> None:
+        self._reach = reach
+        opsize = self._branch.width if self._branch is not None and self._branch.width else self._request.opsize
+        request = replace(self._request, reach=reach, opsize=opsize)
+        distance = 1 if reach == "short" else (request.opsize or request.bits) // 8
+        try:
+            whole = _encoded(self._code.word.text, (Rel(0),), request)
+        except OperandsError:
+            raise error_at(self.token, f"'{self._code.word.text}' takes no {request.opsize}-bit target") from None
+        self._fixed = whole[:-distance]
+        self.size = len(whole)
+
+    def _distance(self, scope: Scope, address: int) -> int:
+        """From the end of the instruction to its target, as EIP counts."""
+        branch = self._branch
+        target = 0 if branch is None else self._number(branch.value, scope, branch.token)
+        opsize = (branch.width if branch else 0) or self._request.opsize or self._request.bits
+        distance = (target - address - self.size) % (1 << opsize)
+        return distance - (1 << opsize) if distance >> opsize - 1 else distance
+
+    def _reaches(self, distance: int) -> bool:
+        return self._reach == "near" or -128 <= distance <= 127
+
+    # --- Placing -----------------------------------------------------------------------------------------------
+
+    def settle(self, scope: Scope, address: int, longest: bool = False) -> None:
+        """Adjust `size` to the values names have now; `longest` takes the long form of every jump.
+
+        Raises:
+            AsmError: A value does not fit.
+            UndefinedError: A name has no value.
+        """
+        if self._branch is not None:
+            growable = not self._branch.distance and _REACHES[self._mnemonic][-1] == "near"
+            if self._reach == "short" and growable and (longest or not self._reaches(self._distance(scope, address))):
+                self._set_reach("near")
+        elif self._code.operands and not self._fixed:
+            self.size = len(self._encode(scope))
+
+    def encoded(self, scope: Scope, address: int) -> bytes:
+        """The bytes at `address`.
+
+        Raises:
+            AsmError: A value does not fit.
+            UndefinedError: A name has no value.
+        """
+        if self._branch is None:
+            return self._fixed or self._encode(scope)
+        distance = self._distance(scope, address)
+        if not self._reaches(distance):
+            far = f"the target is {abs(distance)} bytes {'behind' if distance < 0 else 'ahead'}"
+            raise error_at(
+                self._branch.token, f"{far}, and '{self._code.word.text}' reaches 128", "jump to a jmp there"
+            )
+        return self._fixed + distance.to_bytes(self.size - len(self._fixed), "little", signed=True)
+
+    def _encode(self, scope: Scope) -> bytes:
+        """Bytes of anything but a relative branch."""
+        code = self._code
+        request, word = self._request, code.word.text
+        bound: list[Bound] = []
+        for operand in code.operands:
+            value, wide_constant, wide_disp = self._bound(operand, scope)
+            bound.append(value)
+            if wide_constant or wide_disp:
+                request = replace(request, wide=request.wide or wide_constant, wide_disp=request.wide_disp or wide_disp)
+        if any(isinstance(o, FarTarget) or (isinstance(o, Address) and o.far) for o in code.operands):
+            word = self._far_word()
+            request = self._far_request(request)
+        try:
+            return _encoded(word, tuple(bound), request)
+        except SizeNeededError:
+            memory = next((o.token for o in code.operands if isinstance(o, Address)), code.word)
+            raise error_at(
+                memory, "the size of this memory operand is not known", "write byte, word or dword"
+            ) from None
+        except RangeError:
+            raise self._too_large(bound) from None
+        except OperandsError as error:
+            raise self._refused(bound, str(error)) from None
+
+    def _far_word(self) -> str:
+        word = _FAR.get(self._mnemonic)
+        if word is None:
+            far = next(o.token for o in self._code.operands if isinstance(o, FarTarget | Address))
+            raise error_at(far, f"'{self._code.word.text}' takes no far pointer")
+        return word
+
+    def _far_request(self, request: Request) -> Request:
+        """A size before a far target is that of its offset."""
+        for operand in self._code.operands:
+            if isinstance(operand, FarTarget) and operand.width:
+                return replace(request, opsize=operand.width)
+        return request
+
+    # --- Operands ----------------------------------------------------------------------------------------------
+
+    def _number(self, node: Expression, scope: Scope, token: Token) -> int:
+        return self._value(node, scope, token).number
+
+    def _value(self, node: Expression, scope: Scope, token: Token) -> Value:
+        value = evaluate(node, scope)
+        if value.addresses not in (0, 1):
+            raise error_at(token, "a sum of addresses means nothing", "only label + number and label - label do")
+        return value
+
+    def _bound(self, operand: Operand, scope: Scope) -> tuple[Bound, bool, bool]:
+        """An operand with its value, and whether its constant or its displacement must have full width.
+
+        An address takes full width whatever its value: it changes when the program is placed elsewhere.
+        """
+        match operand:
+            case Register(register):
+                return register, False, False
+            case Number(node, token, width):
+                value = self._value(node, scope, token)
+                return Imm(value.number, width), value.addresses == 1, False
+            case FarTarget(selector, offset, token):
+                return (
+                    Far(self._number(selector, scope, token), self._number(offset, scope, token)),
+                    False,
+                    False,
+                )
+            case Address():
+                disp = Value(0) if operand.disp is None else self._value(operand.disp, scope, operand.token)
+                if not in_range(disp.number, operand.adsize):
+                    raise error_at(operand.token, f"{disp.number:#x} does not fit in {operand.adsize} bits")
+                segment = default_segment(operand.base) if operand.segment is None else operand.segment
+                width = operand.width
+                if operand.far and width:
+                    width += 16  # the size written is the offset's; a selector follows it
+                mem = Mem(segment, operand.base, operand.index, operand.scale, disp.number, width, operand.adsize)
+                return mem, False, disp.addresses == 1
+
+    # --- Refusals ----------------------------------------------------------------------------------------------
+
+    def _too_large(self, bound: list[Bound]) -> AsmError:
+        """Which constant does not fit, and in how many bits."""
+        width = next((o.width for o in bound if isinstance(o, Reg | Mem) and o.width), self._request.bits)
+        for operand, value in zip(self._code.operands, bound, strict=True):
+            if isinstance(operand, Number) and isinstance(value, Imm):
+                bits = value.width or self._constant_bits(width)
+                if not in_range(value.value, bits):
+                    return error_at(operand.token, f"{shown(value.value)} does not fit in {bits} bits")
+        return error_at(self.token, f"a constant of '{self._code.word.text}' is too large")
+
+    def _constant_bits(self, width: int) -> int:
+        """Bits the widest form of this instruction has for a constant."""
+        counts = len(self._code.operands)
+        forms = [form for form in _FORMS[self._mnemonic] if len(form.operands) == counts]
+        sizes = {code.size for form in forms for code in form.operands if code.kind is Kind.I}
+        if sizes & {"z", "v", "bs"}:
+            return width
+        return 16 if "w" in sizes else 8
+
+    def _refused(self, bound: list[Bound], reason: str) -> AsmError:
+        """Why no row takes these operands."""
+        word = self._code.word
+        counts = sorted({len(form.operands) for form in _FORMS[self._mnemonic] if not form.row.alias})
+        if self._mnemonic in _STRINGS:
+            counts = [0]
+        if len(bound) not in counts:
+            takes = " or ".join("no" if count == 0 else str(count) for count in counts)
+            plural = "" if counts == [1] else "s"
+            return error_at(word, f"'{word.text}' takes {takes} operand{plural}, and {len(bound)} are given")
+        if self._request.lock:
+            return error_at(self._code.prefixes[0], f"'lock' needs '{word.text}' to change memory")
+        widths = {o.width for o in bound if isinstance(o, Reg | Mem) and o.width}
+        if [type(o) for o in bound] == [Mem, Mem]:
+            return error_at(word, f"'{word.text}' cannot take two memory operands", "load one into a register first")
+        if len(widths) > 1:
+            sizes = " and ".join(f"{size} bits" for size in sorted(widths))
+            return error_at(word, f"'{word.text}' cannot mix operands of {sizes}")
+        shapes = ", ".join(_shape(value) for value in bound)
+        return error_at(word, f"'{word.text}' cannot take {shapes}", "" if "no form" in reason else reason)
+
+
+def _symbolic(operand: Operand) -> bool:
+    """Whether the operand's value can change as addresses do."""
+    match operand:
+        case Register():
+            return False
+        case Number(node):
+            return has_names(node)
+        case FarTarget(selector, offset):
+            return has_names(selector) or has_names(offset)
+        case Address():
+            return operand.disp is not None and has_names(operand.disp)
+
+
+def _shape(operand: Bound) -> str:
+    """An operand by its kind, for a message."""
+    if isinstance(operand, Mem):
+        return "memory"
+    if isinstance(operand, Imm):
+        return "a number"
+    return "a far target" if isinstance(operand, Far | Rel) else operand.name
+
+
+def shown(value: int) -> str:
+    """A number as people compare it."""
+    return str(value) if abs(value) < 256 else hex(value)
+
+
+_NOWHERE: Final = Scope(lambda _: None, None, None)

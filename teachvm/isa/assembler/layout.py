@@ -1,0 +1,180 @@
+"""Addresses for statements: every jump as short as its distance allows, every name where it ends up.
+
+Rounds: with the sizes known so far every statement gets an address and every name a value; jumps that then
+do not reach grow, and stay grown; until nothing changes. So the result depends on the source alone, and the rounds
+are bounded. Source: Szymanski, "Assembling code for machines with span-dependent instructions", CACM 1978.
+"""
+
+from typing import Final
+
+from teachvm.isa.assembler import limits
+from teachvm.isa.assembler.errors import Located, error_at
+from teachvm.isa.assembler.expressions import Expression, Scope, UndefinedError, Value, evaluate
+from teachvm.isa.assembler.instructions import Instruction
+from teachvm.isa.assembler.statements import Align, Code, Data, Equ, Item, Label, Placed, Reserve, Statement, Times
+
+_SETTLED: Final = limits.LAYOUT_ROUNDS + 8
+
+
+class Layout:
+    """Places statements from `origin` on.
+
+    Shape: `addresses` and `sizes` in bytes, one for each statement; `symbols` as they end up, `labels` the names of
+    addresses among them; `end` is the address after the last byte.
+    """
+
+    def __init__(self, placed: list[Placed], origin: int, budget: limits.Budget) -> None:
+        self.placed = placed
+        self.addresses = [origin] * len(placed)
+        self.sizes = [0] * len(placed)
+        self.symbols: dict[str, Value] = {}
+        self.labels: set[str] = set()
+        self.end = origin
+        self.origin = origin
+        self._budget = budget
+        self._instructions: dict[int, Instruction] = {}
+
+    def instruction(self, index: int) -> Instruction:
+        """The instruction of the statement `index`, also of one under `times`."""
+        return self._instructions[index]
+
+    def prepare(self, index: int) -> None:
+        """Settle what a statement's instruction can be before there are addresses.
+
+        Raises:
+            AsmError: There is no such instruction.
+        """
+        statement = self.placed[index].statement
+        body = statement.body if isinstance(statement, Times) else statement
+        if isinstance(body, Code):
+            self._instructions[index] = Instruction(body)
+
+    def scope(self, index: int) -> Scope:
+        """What names mean in the statement `index`, after the layout."""
+        return Scope(self.symbols.get, Value(self.addresses[index], 1), Value(self.origin, 1))
+
+    def settle(self) -> None:
+        """Find an address for everything.
+
+        Raises:
+            AsmError: A size is not known in time, or the sizes never come to rest.
+        """
+        for turn in range(_SETTLED):
+            self._place()
+            changed = self._adjust(longest=turn >= limits.LAYOUT_ROUNDS)
+            if not changed:
+                return
+        raise error_at(self._instructions[changed[0]].token, "the length of this instruction depends on itself")
+
+    def _place(self) -> None:
+        """Give out addresses with the sizes known so far."""
+        self.symbols = known = {}
+        pending: list[int] = []
+        address = self.origin
+        self._budget.spend(len(self.placed))
+        for index, placed in enumerate(self.placed):
+            self.addresses[index] = address
+            statement = placed.statement
+            match statement:
+                case Label(name):
+                    known[name] = Value(address, 1)
+                    self.labels.add(name)
+                case Equ(name, _, value):
+                    try:
+                        known[name] = evaluate(value, self.scope(index))
+                    except UndefinedError:
+                        pending.append(index)
+                case _:
+                    self.sizes[index] = self.body_size(index, statement)
+                    address += self.sizes[index]
+        self.end = address
+        self._resolve(pending)
+
+    def _resolve(self, pending: list[int]) -> None:
+        """Names for values that stand below them; from the last to the first, as often as one is found."""
+        while pending:
+            left: list[int] = []
+            for index in reversed(pending):
+                self._budget.spend()
+                statement = self.placed[index].statement
+                if isinstance(statement, Equ):
+                    try:
+                        self.symbols[statement.name] = evaluate(statement.value, self.scope(index))
+                    except UndefinedError:
+                        left.append(index)
+            if len(left) == len(pending):
+                return
+            pending = left[::-1]
+
+    def _adjust(self, longest: bool) -> list[int]:
+        """Let instructions take the size their operands need now; those that changed."""
+        changed: list[int] = []
+        self._budget.spend(len(self._instructions))
+        for index, instruction in self._instructions.items():
+            size = instruction.size
+            scope, address = self.scope(index), self.addresses[index]
+            try:
+                instruction.settle(scope, address, longest)
+                # Rounds of `times` share one size, so the last must reach as well as the first.
+                last = address + self.sizes[index] - size
+                if last > address:
+                    instruction.settle(scope, last, longest)
+            except UndefinedError:
+                continue
+            if instruction.size != size:
+                changed.append(index)
+        return changed
+
+    # --- Sizes -------------------------------------------------------------------------------------------------
+
+    def body_size(self, index: int, statement: Statement) -> int:
+        """Bytes of the statement `index`, or of what its `times` repeats."""
+        match statement:
+            case Code():
+                return self._instructions[index].size
+            case Data():
+                return data_size(statement)
+            case Reserve(unit, count, token):
+                return unit * self._count(index, count, token)
+            case Align(boundary):
+                return (self.origin - self.addresses[index]) % boundary
+            case Times(count, token, body):
+                return self._count(index, count, token) * self.body_size(index, body)
+            case _:
+                return 0
+
+    def _count(self, index: int, count: Expression, token: Located) -> int:
+        """How often something is repeated: from what stands above, since everything below moves with it."""
+        try:
+            value = evaluate(count, self.scope(index))
+        except UndefinedError as unknown:
+            raise error_at(unknown.token, f"the count must be known above, and '{unknown.name}' is not") from None
+        if value.addresses:
+            raise error_at(token, "the count is an address", "label - label is a number")
+        # Before the sizes are settled a count may pass through values it will not keep.
+        return max(0, min(value.number, limits.OUTPUT_BYTES + 1))
+
+    def check_counts(self, index: int) -> None:
+        """Refuse a count that ended up negative or too large.
+
+        Raises:
+            AsmError: It did.
+        """
+        statement = self.placed[index].statement
+        repeated = statement if isinstance(statement, Times | Reserve) else None
+        if isinstance(statement, Times) and isinstance(statement.body, Reserve):
+            self._check(index, statement.body)
+        if repeated is not None:
+            self._check(index, repeated)
+
+    def _check(self, index: int, repeated: Times | Reserve) -> None:
+        number = evaluate(repeated.count, self.scope(index)).number
+        if number < 0:
+            raise error_at(repeated.token, f"the count is {number}", "there is no room left" if number else "")
+        if number > limits.OUTPUT_BYTES:
+            raise error_at(repeated.token, f"the count {number} is more than {limits.OUTPUT_BYTES}")
+
+
+def data_size(data: Data) -> int:
+    """Bytes of a data directive."""
+    return sum(data.unit if isinstance(item, Item) else len(item) for item in data.items)
