@@ -1,0 +1,372 @@
+"""The processor: fetch, decode, execute, one instruction at a time; exceptions and interrupts at its boundaries.
+
+The same class is the physical CPU and, with other wiring and no TLB, a VMM's software CPU.
+
+Source: Intel SDM Vol. 3A, ch. 6 (interruption at instruction boundaries), §6.8.3 (masking by MOV SS), Vol. 1, ch. 19
+(I/O protection).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from teachvm.isa.alu import DivideError
+from teachvm.isa.control import CR4_DE, DR6_BD, DR6_BS, DR6_FIXED, DR7_FIXED, DR7_GD
+from teachvm.isa.decode import MAX_LENGTH, TooLong, Truncated, UndefinedOpcode
+from teachvm.isa.descriptors import DB_BIT, TSS_32, TSS_32_BUSY, TSS_IO_MAP
+from teachvm.isa.exceptions import Vector
+from teachvm.isa.flags import IF, RF, TF, iopl
+from teachvm.isa.operands import CS
+from teachvm.machine.events import ExceptionRaised, InterruptAccepted, SoftwareInterrupted
+from teachvm.machine.exceptions import CpuStopped, Fault, Interruption, Source, general_protection, invalid_opcode
+from teachvm.machine.interrupts import deliver_through_idt
+from teachvm.machine.memory import PhysicalMemory
+from teachvm.machine.mmu import Access
+from teachvm.machine.operation import Operation, decoded
+from teachvm.machine.registers import MASK32, InterruptSource, NoInterrupts, Ports
+from teachvm.machine.segmentation import Segmentation
+from teachvm.machine.tlb import Tlb
+from teachvm.trace.recorder import Recorder
+from teachvm.trace.state import Registry
+
+ATTENTION: Final = TF | RF
+"""EFLAGS bits for which an instruction is executed the careful way."""
+UNLIMITED: Final = 1 << 62
+
+_NO_OPS: Final[dict[int, Operation]] = {}
+
+
+class Cpu(Segmentation):
+    """An IA-32 processor of Pentium class in protected mode, without FPU.
+
+    Hooks, each with a default: `deliver` is what happens to an exception or an accepted interrupt; `interrupts` is the
+    interrupt controller; `walker` translates on a TLB miss; `tsc` counts; `budget` is how many cycles a repeated string
+    instruction may take before a device is due.
+
+    State set from outside: registers and `segs` may be assigned freely between instructions; control registers through
+    `write_cr0` and its like, or followed by `restored()`.
+
+    Deviation: real-address mode, virtual-8086 mode and hardware task switching end the CPU with `CpuStopped`; debug
+    registers hold their values but break on nothing.
+    """
+
+    DERIVED: ClassVar[tuple[str, ...]] = (
+        *Segmentation.DERIVED,
+        "deliver",
+        "interrupts",
+        "tsc",
+        "budget",
+        "_ops",
+        "_origin",
+        "_code",
+        "_code_cpl",
+    )
+
+    def __init__(
+        self, name: str, memory: PhysicalMemory, ports: Ports, recorder: Recorder | None, tlb: Tlb | None
+    ) -> None:
+        """Make a processor with everything zero, in real-address mode, which it cannot execute in.
+
+        Args:
+            name: As events call it.
+            memory: The physical address space.
+            ports: The I/O address space.
+            recorder: Where events go; None for a silent processor.
+            tlb: None for a processor that walks on every access.
+        """
+        super().__init__(name, memory, ports, recorder, tlb)
+        self.deliver: Callable[[Cpu, Interruption], None] = deliver_through_idt
+        self.interrupts: InterruptSource = NoInterrupts()
+        self.tsc: Callable[[], int] = _stopped_clock
+        self.budget: Callable[[], int] = _unlimited
+        # The fetch window: the decoded instructions of the page EIP was last in, by EIP - origin. Valid while CS and
+        # CPL are these and the page's translation is resident.
+        self._ops = _NO_OPS
+        self._origin = 0
+        self._code = self.segs[CS]
+        self._code_cpl = 0
+        if tlb is not None:
+            tlb.dropped = self.forget_window
+
+    # ---- execution -----------------------------------------------------------------------------
+
+    def step(self) -> int:
+        """Accept a pending interrupt or execute one instruction.
+
+        Returns:
+            Cycles: 0 when nothing retired (an exception or interrupt went to `deliver`, or the CPU is halted and
+            nothing woke it), else at least 1.
+
+        Raises:
+            CpuStopped: The CPU cannot go on, now or since earlier.
+        """
+        if self.eflags & IF and self.interrupts.pending and not self.shadow and not self.trap_pending:
+            self._accept_interrupt()
+            return 0
+        if self.halted:
+            self._require_running()
+            return 0
+        return self.execute_one()
+
+    def execute_one(self) -> int:
+        """Execute one instruction without looking at interrupts; returns and raises as `step`."""
+        try:
+            if self.eflags & ATTENTION or self.shadow or self.trap_pending:
+                return self._execute_carefully()
+            eip = self.eip
+            operation = None
+            if self.segs[CS] is self._code and self.cpl == self._code_cpl:
+                operation = self._ops.get(eip - self._origin)
+            if operation is None:
+                operation = self._fetch(eip)
+            self.next_eip = eip + operation.length & MASK32
+            cycles = operation.execute(self)
+            self.eip = self.next_eip
+        except Fault as fault:
+            self._raise(fault)
+            return 0
+        except DivideError:
+            self._raise(Fault(Vector.DE))
+            return 0
+        return cycles or 1
+
+    def _execute_carefully(self) -> int:
+        """Execute one instruction while single-stepping, in an interrupt shadow, or with RF set.
+
+        Source: Intel SDM Vol. 3B, §17.3.1.4 (single-step exception); Vol. 3A, §6.8.3.
+        """
+        if self.trap_pending:
+            self._single_step_trap()
+            return 0
+        self.eflags &= ~RF
+        self.shadow = False
+        operation = self._fetch(self.eip)
+        self.next_eip = self.eip + operation.length & MASK32
+        # Before the instruction: delivery of an exception or of INT n takes the pending trap back.
+        self.trap_pending = self.eflags & TF != 0
+        cycles = operation.execute(self)
+        self.eip = self.next_eip
+        if self.shadow and operation.insn.row.mnemonic in ("MOV", "POP"):
+            self.trap_pending = False
+        return cycles or 1
+
+    def _single_step_trap(self) -> None:
+        self.trap_pending = False
+        self.dr[6] |= DR6_BS
+        self.mark(ExceptionRaised, vector=int(Vector.DB), error=None, eip=self.eip, cpl=self.cpl, cr2=None)
+        self.deliver(self, Interruption(Vector.DB, None, Source.TRAP, self.eip))
+
+    def _accept_interrupt(self) -> None:
+        self._require_running()
+        vector = self.interrupts.acknowledge()
+        self.halted = False
+        self.mark(InterruptAccepted, vector=vector, eip=self.eip, cpl=self.cpl)
+        self.deliver(self, Interruption(vector, None, Source.EXTERNAL, self.eip))
+
+    def _raise(self, fault: Fault) -> None:
+        """Hand a fault of the present instruction to `deliver`."""
+        self.trap_pending = False
+        if fault.cr2 is not None:
+            self.cr2 = fault.cr2
+        self.mark(
+            ExceptionRaised, vector=int(fault.vector), error=fault.error, eip=self.eip, cpl=self.cpl, cr2=fault.cr2
+        )
+        self.deliver(self, Interruption(int(fault.vector), fault.error, Source.FAULT, self.eip, fault.cr2))
+
+    def _require_running(self) -> None:
+        if self.stopped is not None:
+            raise CpuStopped(self.stopped, self.stop_detail)
+
+    # ---- fetch ---------------------------------------------------------------------------------
+
+    def _fetch(self, eip: int) -> Operation:
+        """The instruction at CS:EIP, with the checks and the page walks of its fetch.
+
+        Raises:
+            Fault: #GP(0) outside the code segment or over 15 bytes, #UD, #PF.
+        """
+        code = self.segs[CS]
+        room = code.limit - eip + 1
+        if room <= 0:
+            raise general_protection()
+        linear = code.base + eip & MASK32
+        phys = self.translate(linear, Access.FETCH, self.cpl == 3)
+        bits = 32 if code.access & DB_BIT else 16
+        ram = self._ram
+        if ram is None or phys >= ram.size:
+            return self._decode(linear, phys, room, bits)
+        offset = phys & 0xFFF
+        ops: dict[int, Operation] = ram.code_page(phys >> 12).ops[bits == 32]
+        operation = ops.get(offset)
+        if operation is None:
+            operation = self._decode(linear, phys, room, bits)
+            if offset + operation.length <= 0x1000:
+                ops[offset] = operation
+                ram.remember_code(phys, operation.length)
+        elif operation.length > room:
+            raise general_protection()
+        if self.tlb is not None and code.limit >= eip - offset + 0xFFF:
+            self._ops, self._origin = ops, eip - offset
+            self._code, self._code_cpl = code, self.cpl
+        return operation
+
+    def _decode(self, linear: int, phys: int, room: int, bits: int) -> Operation:
+        """Decode the bytes at a fetched address, reading on in the next page only if the instruction needs it.
+
+        Args:
+            linear: Where the instruction starts.
+            phys: The same, translated.
+            room: Bytes up to the segment limit.
+            bits: 16 or 32, by CS.D.
+
+        Raises:
+            Fault: #UD, #GP(0), #PF for the second page.
+        """
+        wanted = min(MAX_LENGTH, room)
+        here = min(wanted, 0x1000 - (phys & 0xFFF))
+        code = self._code_bytes(phys, here)
+        try:
+            return _decoded(code, bits)
+        except Truncated:
+            if here == wanted:
+                raise general_protection() from None
+        second = self.translate(linear + here & MASK32, Access.FETCH, self.cpl == 3)
+        code += self._code_bytes(second, wanted - here)
+        try:
+            return _decoded(code, bits)
+        except Truncated:
+            raise general_protection() from None
+
+    def _code_bytes(self, phys: int, count: int) -> bytes:
+        ram = self._ram
+        if ram is not None and phys < ram.size:
+            return ram.read_bytes(phys, count)
+        content = bytearray()
+        while len(content) < count:
+            size = 4 if count - len(content) >= 4 else 1
+            content += self.memory.read(phys + len(content), size).to_bytes(size, "little")
+        return bytes(content)
+
+    def forget_window(self) -> None:
+        """Look the current code page up again at the next fetch."""
+        self._ops = _NO_OPS
+
+    def restored(self) -> None:
+        """State was set from outside: drop everything derived from it."""
+        self.forget_window()
+        if self.tlb is not None:
+            self.tlb.forget()
+
+    # ---- what instructions use -----------------------------------------------------------------
+
+    def software_interrupt(self, vector: int) -> None:
+        """INT n, INT3, INTO: go through the IDT, with a check of the gate's DPL.
+
+        Raises:
+            Fault: Delivery is impossible; nothing has changed.
+        """
+        self.emit(SoftwareInterrupted, vector=vector, eip=self.eip, cpl=self.cpl)
+        self.deliver(self, Interruption(vector, None, Source.SOFTWARE, self.next_eip))
+        self.next_eip = self.eip
+
+    def jump(self, eip: int) -> None:
+        """Go on at another offset of the same code segment.
+
+        Raises:
+            Fault: #GP(0) outside the limit.
+        """
+        if eip > self.segs[CS].limit:
+            raise general_protection()
+        self.next_eip = eip
+
+    def debug_trap(self) -> None:
+        """INT1: a #DB as if by hardware, reported after the instruction, without a check of the gate's DPL."""
+        self.mark(ExceptionRaised, vector=int(Vector.DB), error=None, eip=self.eip, cpl=self.cpl, cr2=None)
+        self.deliver(self, Interruption(Vector.DB, None, Source.TRAP, self.next_eip))
+        self.next_eip = self.eip
+
+    def require_iopl(self) -> None:
+        """CLI and STI: CPL must not exceed IOPL.
+
+        Raises:
+            Fault: #GP(0).
+        """
+        if self.cpl > iopl(self.eflags):
+            raise general_protection()
+
+    def require_port(self, port: int, size: int) -> None:
+        """IN and OUT: CPL must not exceed IOPL, or the TSS's I/O permission bitmap must allow every byte.
+
+        Raises:
+            Fault: #GP(0), when a bit is set or lies outside the TSS; #PF.
+
+        Source: Intel SDM Vol. 1, §19.5.2.
+        """
+        if self.cpl <= iopl(self.eflags):
+            return
+        tss = self.tr
+        if not tss.present or tss.type not in (TSS_32, TSS_32_BUSY) or tss.limit < TSS_IO_MAP + 1:
+            raise general_protection()
+        where = self.read_linear(tss.base + TSS_IO_MAP & MASK32, 2) + port // 8
+        # Two bytes are read always, since four ports can lie across two.
+        if where + 1 > tss.limit:
+            raise general_protection()
+        bits = self.read_linear(tss.base + where & MASK32, 2)
+        if bits >> (port & 7) & (1 << size) - 1:
+            raise general_protection()
+
+    def debug_register(self, index: int) -> int:
+        """The debug register an instruction names: DR4 and DR5 mean DR6 and DR7.
+
+        Raises:
+            Fault: #UD for them when CR4.DE is set; #DB when DR7.GD guards the registers.
+        """
+        if index in (4, 5):
+            if self.cr4 & CR4_DE:
+                raise invalid_opcode()
+            index += 2
+        if self.dr[7] & DR7_GD:
+            self.dr[7] &= ~DR7_GD
+            self.dr[6] |= DR6_BD
+            raise Fault(Vector.DB)
+        return index
+
+    def write_debug_register(self, index: int, value: int) -> None:
+        """Load a debug register; fixed bits of DR6 and DR7 stay as they are."""
+        if index == 6:
+            value = value & ~0xFFFF_1FF0 | DR6_FIXED
+        elif index == 7:
+            value = value & 0xFFFF_2FFF | DR7_FIXED
+        self.dr[index] = value
+
+    # ---- state ---------------------------------------------------------------------------------
+
+    def register(self, registry: Registry, path: str) -> None:
+        """Enter the processor's state, and its TLB's, in a world's registry."""
+        registry.add(path, self)
+        if self.tlb is not None:
+            registry.add(f"{path}.tlb", self.tlb)
+
+
+def _decoded(code: bytes, bits: int) -> Operation:
+    """Decode and bind, with the decoder's refusals as the exceptions they are.
+
+    Raises:
+        Truncated: The instruction goes on beyond `code`.
+        Fault: #UD, #GP(0).
+    """
+    try:
+        return decoded(code, bits)
+    except UndefinedOpcode:
+        raise invalid_opcode() from None
+    except TooLong:
+        raise general_protection() from None
+
+
+def _stopped_clock() -> int:
+    return 0
+
+
+def _unlimited() -> int:
+    return UNLIMITED

@@ -1,0 +1,219 @@
+"""Repeated string instructions: how far one goes in one unit, and its registers after every iteration.
+
+A repeated instruction is one operation as long as nothing has to happen in between. It stops early, with EIP still at
+the instruction and its registers saying what is left, when a device is due (`Cpu.budget`), when it comes to a page that
+needs a page walk, and before an iteration that faults: the walk or the fault then opens the next unit. The iterations
+done count as its cycles.
+
+Source: Intel SDM Vol. 2B, REP/REPE/REPNE; Vol. 3A, §6.6 (restarting string instructions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from teachvm.isa.decode import Insn
+from teachvm.isa.flags import DF, TF, ZF
+from teachvm.isa.operands import ECX, EDI, ESI
+from teachvm.machine.bound import Memory
+from teachvm.machine.exceptions import Fault
+from teachvm.machine.mmu import Access
+from teachvm.machine.registers import MASK32
+
+if TYPE_CHECKING:
+    from teachvm.machine.cpu import Cpu
+
+PAGE = 0x1000
+
+
+class Side(NamedTuple):
+    """A memory operand of a string instruction and the index register that walks it."""
+
+    memory: Memory
+    register: int
+    access: Access
+
+    def linear(self, cpu: Cpu) -> int:
+        """Linear address of the present element, unchecked."""
+        return cpu.segs[self.memory.segment].base + self.memory.address(cpu) & MASK32
+
+
+def source(memory: Memory) -> Side:
+    """The X operand, read through ESI."""
+    return Side(memory, ESI, Access.READ)
+
+
+def destination(memory: Memory) -> Side:
+    """The Y operand, written through EDI."""
+    return Side(memory, EDI, Access.WRITE)
+
+
+def scanned(memory: Memory) -> Side:
+    """The Y operand of a comparison, read through EDI."""
+    return Side(memory, EDI, Access.READ)
+
+
+def advance(cpu: Cpu, insn: Insn, register: int, distance: int) -> None:
+    """Move an index register, SI or DI with 16-bit addresses."""
+    value = cpu.regs[register] + distance
+    if insn.adsize == 32:
+        cpu.regs[register] = value & MASK32
+    else:
+        cpu.regs[register] = cpu.regs[register] & 0xFFFF_0000 | value & 0xFFFF
+
+
+def stride(cpu: Cpu, size: int) -> int:
+    """Bytes from one element to the next: negative while DF is set."""
+    return -size if cpu.eflags & DF else size
+
+
+def _never(cpu: Cpu) -> bool:
+    return False
+
+
+Interrupted = Callable[["Cpu"], bool]
+"""Whether something has to happen before the next iteration."""
+One = Callable[["Cpu"], None]
+"""Does one element and moves the index registers."""
+Many = Callable[["Cpu", int], int]
+"""Does up to a number of elements that lie in one page each, moves the index registers, returns how many it did."""
+
+
+def repeat(
+    cpu: Cpu,
+    insn: Insn,
+    sides: tuple[Side, ...],
+    one: One,
+    many: Many | None = None,
+    *,
+    compares: bool = False,
+    interrupted: Interrupted = _never,
+) -> int:
+    """Execute a repeated string instruction as far as it goes in this unit.
+
+    Args:
+        cpu: The processor; `next_eip` is set back to the instruction when iterations are left.
+        insn: As decoded, for its prefix and address size.
+        sides: Memory operands.
+        one: Executes one iteration.
+        many: Executes a run at once, where that is possible.
+        compares: REPE and REPNE end by ZF.
+        interrupted: Asked after every iteration.
+
+    Returns:
+        Iterations done; 1 if the counter was zero from the start.
+
+    Raises:
+        Fault: The first iteration faults; nothing is done then.
+    """
+    counter_mask = (1 << insn.adsize) - 1
+    left = cpu.regs[ECX] & counter_mask
+    if not left:
+        return 1
+    allowed = 1 if cpu.eflags & TF else min(left, max(1, cpu.budget()))
+    wanted_zf = ZF if insn.rep == "rep" else 0
+    done = 0
+    ended = False
+    while done < allowed and not ended:
+        if done and (interrupted(cpu) or not _resident(cpu, sides)):
+            break
+        run = min([allowed - done, *(_in_page(cpu, side) for side in sides)])
+        try:
+            count = _iterate(cpu, run, one, many)
+        except Fault:
+            if not done:
+                raise
+            break
+        done += count
+        cpu.regs[ECX] = cpu.regs[ECX] & ~counter_mask | left - done
+        ended = compares and cpu.eflags & ZF != wanted_zf
+    if done < left and not ended:
+        cpu.next_eip = cpu.eip
+    return done
+
+
+def _iterate(cpu: Cpu, run: int, one: One, many: Many | None) -> int:
+    if many is not None and run > 1:
+        count = many(cpu, run)
+        if count:
+            return count
+    one(cpu)
+    return 1
+
+
+def _in_page(cpu: Cpu, side: Side) -> int:
+    """Elements from the present one on that lie in one page; 1 for one that lies across two."""
+    size = side.memory.size
+    offset = side.linear(cpu) & PAGE - 1
+    if offset + size > PAGE:
+        return 1
+    return offset // size + 1 if cpu.eflags & DF else (PAGE - offset) // size
+
+
+def _resident(cpu: Cpu, sides: tuple[Side, ...]) -> bool:
+    """Whether the next iteration needs no page walk."""
+    user = cpu.cpl == 3
+    for side in sides:
+        linear = side.linear(cpu)
+        last = linear + side.memory.size - 1 & MASK32
+        if not cpu.resident(linear, side.access, user) or not cpu.resident(last, side.access, user):
+            return False
+    return True
+
+
+# ---- runs ----------------------------------------------------------------------------------------
+
+
+def fill_run(cpu: Cpu, insn: Insn, dst: Memory, value: int, count: int) -> int:
+    """Store one value `count` times going up, all in one page of RAM; 0 if it is not so simple."""
+    size = count * dst.size
+    offset = dst.address(cpu)
+    frame = _frame(cpu, dst, offset, size, Access.WRITE)
+    if frame is None or cpu.eflags & DF:
+        return 0
+    cpu.write_ram(frame, value.to_bytes(dst.size, "little") * count)
+    advance(cpu, insn, EDI, size)
+    return count
+
+
+def copy_run(cpu: Cpu, insn: Insn, dst: Memory, src: Memory, count: int) -> int:
+    """Copy `count` elements going up, from one page of RAM to one page of RAM; 0 if it is not so simple."""
+    size = count * dst.size
+    if cpu.eflags & DF:
+        return 0
+    start = _frame(cpu, src, src.address(cpu), size, Access.READ)
+    if start is None:
+        return 0
+    target = _frame(cpu, dst, dst.address(cpu), size, Access.WRITE)
+    if target is None:
+        return 0
+    distance = target - start
+    if 0 < distance < dst.size:
+        return 0
+    if 0 < distance < size:
+        # What is copied was written a moment ago: the first `distance` bytes over and over.
+        pattern = cpu.read_ram(start, distance)
+        content = (pattern * (size // distance + 1))[:size]
+    else:
+        content = cpu.read_ram(start, size)
+    cpu.write_ram(target, content)
+    advance(cpu, insn, ESI, size)
+    advance(cpu, insn, EDI, size)
+    return count
+
+
+def _frame(cpu: Cpu, memory: Memory, offset: int, size: int, access: Access) -> int | None:
+    """Physical address of a run inside one page of RAM; None if it is checked element by element instead.
+
+    Raises:
+        Fault: As the first element's access would.
+    """
+    write = access is Access.WRITE
+    linear = cpu.check_segment(memory.segment, offset, memory.size, write)
+    if not cpu.segs[memory.segment].contains(offset, size) or offset + size - 1 > memory.wrap:
+        return None
+    if (linear & PAGE - 1) + size > PAGE:
+        return None
+    phys = cpu.translate(linear, access, cpu.cpl == 3)
+    return phys if cpu.is_ram(phys) else None

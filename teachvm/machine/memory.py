@@ -1,0 +1,212 @@
+"""Random access memory, and what a CPU expects of the physical address space.
+
+Source: Intel SDM Vol. 3A, §3.3.1 (physical address space); Vol. 1, §1.3.1 (little-endian byte order).
+"""
+
+from __future__ import annotations
+
+import mmap
+import sys
+from typing import Any, Final, Protocol
+
+from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
+
+CLEAN: Final = 1
+"""Guard bit: the page was not written since the last checkpoint, so the next write has to be noted."""
+CODE: Final = 2
+"""Guard bit: decoded instructions start in the page or reach into it."""
+ALL_ONES: Final = {1: 0xFF, 2: 0xFFFF, 4: 0xFFFF_FFFF}
+
+
+class PhysicalMemory(Protocol):
+    """The physical address space as a CPU sees it: RAM it may use directly, and everything by address and size."""
+
+    @property
+    def ram(self) -> Memory | None:
+        """RAM from address 0 on that the CPU may reach without asking; None if every access has to go through."""
+
+    def read(self, phys: int, size: int) -> int:
+        """Read 1, 2 or 4 bytes, little-endian; they may lie across two pages."""
+
+    def write(self, phys: int, size: int, value: int) -> None:
+        """Write 1, 2 or 4 bytes, little-endian."""
+
+
+class CodePage:
+    """Decoded instructions of one physical page, and which of its bytes they were decoded from.
+
+    A cache: dropping it changes nothing but speed.
+
+    Attributes:
+        ops: By default operand size (False: 16, True: 32): offset of the first byte in the page -> decoded instruction.
+        bitmap: 4096 bytes, 1 where an instruction has a byte.
+    """
+
+    __slots__ = ("bitmap", "ops")
+
+    def __init__(self) -> None:
+        self.ops: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
+        self.bitmap = bytearray(PAGE_SIZE)
+
+    def clear(self) -> None:
+        """Forget everything; the dictionaries stay the same objects, so that fetch windows onto them stay good."""
+        for ops in self.ops:
+            ops.clear()
+        self.bitmap[:] = bytes(PAGE_SIZE)
+
+
+class Memory:
+    """RAM from physical address 0: lazily backed, little-endian; reads beyond it are all ones, writes are lost.
+
+    Implements `trace.pages.PagedMemory`, so its contents are kept by checkpoints page by page.
+
+    Shape: `bytes_` views all of it as unsigned bytes, `halves` and `words` as aligned unsigned 16-bit and 32-bit
+    numbers. `guard` has one byte a page; a page whose guard is 0 may be written through the views directly, any other
+    through the methods only.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Make zeroed memory.
+
+        Args:
+            size: Bytes, a multiple of 4096.
+
+        Raises:
+            ValueError: The size is no positive multiple of the page size, or the interpreter is big-endian.
+        """
+        if size <= 0 or size % PAGE_SIZE:
+            raise ValueError(f"memory size {size} is not a positive multiple of {PAGE_SIZE}")
+        if sys.byteorder != "little":
+            raise ValueError("the simulated memory needs a little-endian computer")
+        self.size = size
+        self.page_count = size >> PAGE_SHIFT
+        self._map = mmap.mmap(-1, size)
+        self.bytes_ = memoryview(self._map)
+        self.words = self.bytes_.cast("I")
+        self.halves = self.bytes_.cast("H")
+        self.guard = bytearray([CLEAN]) * self.page_count
+        self._dirty: list[int] = []
+        self._code: dict[int, CodePage] = {}
+
+    @property
+    def ram(self) -> Memory:
+        """Itself: all of it is RAM."""
+        return self
+
+    # ---- by width ------------------------------------------------------------------------------
+
+    def read8(self, phys: int) -> int:
+        """One byte."""
+        return self.bytes_[phys] if phys < self.size else 0xFF
+
+    def read16(self, phys: int) -> int:
+        """Two bytes."""
+        if phys & 1 or phys >= self.size:
+            return int.from_bytes(self.read_bytes(phys, 2), "little")
+        return self.halves[phys >> 1]
+
+    def read32(self, phys: int) -> int:
+        """Four bytes."""
+        if phys & 3 or phys >= self.size:
+            return int.from_bytes(self.read_bytes(phys, 4), "little")
+        return self.words[phys >> 2]
+
+    def write8(self, phys: int, value: int) -> None:
+        """Store one byte."""
+        if phys < self.size:
+            if self.guard[phys >> PAGE_SHIFT]:
+                self._note(phys, 1)
+            self.bytes_[phys] = value
+
+    def write16(self, phys: int, value: int) -> None:
+        """Store two bytes."""
+        self.write_bytes(phys, value.to_bytes(2, "little"))
+
+    def write32(self, phys: int, value: int) -> None:
+        """Store four bytes."""
+        if phys & 3 or phys >= self.size:
+            self.write_bytes(phys, value.to_bytes(4, "little"))
+            return
+        if self.guard[phys >> PAGE_SHIFT]:
+            self._note(phys, 4)
+        self.words[phys >> 2] = value
+
+    def read(self, phys: int, size: int) -> int:
+        """Read 1, 2 or 4 bytes."""
+        return int.from_bytes(self.read_bytes(phys, size), "little")
+
+    def write(self, phys: int, size: int, value: int) -> None:
+        """Write 1, 2 or 4 bytes."""
+        self.write_bytes(phys, value.to_bytes(size, "little"))
+
+    # ---- by block ------------------------------------------------------------------------------
+
+    def read_bytes(self, phys: int, count: int) -> bytes:
+        """Copy of a stretch of bytes; what lies beyond the end reads as 0xFF."""
+        content = self._map[phys : phys + count]
+        return content if len(content) == count else content + b"\xff" * (count - len(content))
+
+    def write_bytes(self, phys: int, content: bytes) -> None:
+        """Store a stretch of bytes; what lies beyond the end is lost."""
+        count = min(len(content), self.size - phys)
+        if count <= 0:
+            return
+        for pfn in range(phys >> PAGE_SHIFT, (phys + count - 1 >> PAGE_SHIFT) + 1):
+            if self.guard[pfn]:
+                start = max(phys, pfn << PAGE_SHIFT)
+                self._note(start, min(phys + count, (pfn + 1) << PAGE_SHIFT) - start)
+        self._map[phys : phys + count] = content[:count]
+
+    def _note(self, phys: int, count: int) -> None:
+        """Do what a guarded page asks for before `count` bytes of it are written."""
+        pfn = phys >> PAGE_SHIFT
+        if self.guard[pfn] & CLEAN:
+            self.guard[pfn] &= ~CLEAN
+            self._dirty.append(pfn)
+        if self.guard[pfn] & CODE:
+            start = phys & PAGE_SIZE - 1
+            if self._code[pfn].bitmap.find(1, start, start + count) >= 0:
+                self.forget_code(pfn)
+
+    # ---- decoded instructions ------------------------------------------------------------------
+
+    def code_page(self, pfn: int) -> CodePage:
+        """The decoded instructions of a page, to look up and to add to with `remember_code`."""
+        page = self._code.get(pfn)
+        if page is None:
+            page = self._code[pfn] = CodePage()
+        return page
+
+    def remember_code(self, phys: int, count: int) -> None:
+        """Note that `count` bytes of one page were decoded, so that a write to any of them forgets the page's code."""
+        pfn, start = phys >> PAGE_SHIFT, phys & PAGE_SIZE - 1
+        self.guard[pfn] |= CODE
+        self.code_page(pfn).bitmap[start : start + count] = b"\x01" * count
+
+    def forget_code(self, pfn: int | None = None) -> None:
+        """Drop the decoded instructions of a page, or of all pages."""
+        for number in list(self._code) if pfn is None else [pfn]:
+            if number in self._code:
+                self._code[number].clear()
+                self.guard[number] &= ~CODE
+
+    # ---- pages, for checkpoints ----------------------------------------------------------------
+
+    def page(self, pfn: int) -> bytes:
+        """Copy of one page."""
+        return self._map[pfn << PAGE_SHIFT : (pfn + 1) << PAGE_SHIFT]
+
+    def set_page(self, pfn: int, content: bytes) -> None:
+        """Replace one page and drop its decoded instructions, without making it dirty."""
+        self.forget_code(pfn)
+        self._map[pfn << PAGE_SHIFT : (pfn + 1) << PAGE_SHIFT] = content
+
+    def dirty_pages(self) -> list[int]:
+        """Pages written since `clean`, each once, in order of first write."""
+        return list(self._dirty)
+
+    def clean(self) -> None:
+        """Forget which pages were written; the next write to any page makes it dirty again."""
+        for pfn in self._dirty:
+            self.guard[pfn] |= CLEAN
+        self._dirty.clear()

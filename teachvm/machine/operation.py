@@ -1,0 +1,88 @@
+"""Decoded instructions made executable: a meaning with its operands bound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from teachvm.isa.conditions import BY_MNEMONIC
+from teachvm.isa.decode import Insn, decode
+from teachvm.isa.row import InstructionClass
+from teachvm.machine.bound import bind_operand
+from teachvm.machine.condition import condition_code
+from teachvm.machine.exceptions import general_protection
+from teachvm.machine.instructions import Meaning, meaning_of
+
+if TYPE_CHECKING:
+    from teachvm.machine.cpu import Cpu
+
+Execute = Callable[["Cpu"], int | None]
+"""Does the instruction; returns its cycles where that is not one."""
+
+REMEMBERED: Final = 4096
+"""Recently decoded windows kept for code that no memory keeps decoded."""
+
+
+class Operation:
+    """One instruction ready to execute, independent of where it lies and of whose processor executes it.
+
+    Attributes:
+        execute: Takes the CPU; with `eip` at the instruction and `next_eip` behind it.
+        length: Bytes.
+        insn: As decoded.
+        operands: Bound, in the row's order.
+    """
+
+    __slots__ = ("execute", "insn", "length", "operands")
+
+    def __init__(self, insn: Insn) -> None:
+        entry = meaning_of(insn)
+        popped = insn.row.mnemonic == "POP"
+        self.insn = insn
+        self.length = insn.length
+        self.operands = tuple(bind_operand(operand, insn.opsize, popped=popped) for operand in insn.operands)
+        run = entry.function
+        arguments: tuple[object, ...] = (insn, *self.operands) if entry.shaped else self.operands
+        condition = BY_MNEMONIC.get(insn.row.mnemonic)
+        if condition is not None:
+            arguments = (condition_code(condition.code), *arguments)
+        self.execute: Execute = _applied(run, arguments)
+        if insn.row.klass is InstructionClass.PRIVILEGED:
+            self.execute = _privileged(self.execute)
+
+
+def _applied(run: Meaning, arguments: tuple[object, ...]) -> Execute:
+    """The meaning with its operands in place, in a call of fixed shape: unpacking a tuple costs half as much again."""
+    match arguments:
+        case ():
+            return run
+        case (a,):
+            return lambda cpu: run(cpu, a)
+        case (a, b):
+            return lambda cpu: run(cpu, a, b)
+        case (a, b, c):
+            return lambda cpu: run(cpu, a, b, c)
+        case _:
+            return lambda cpu: run(cpu, *arguments)
+
+
+def _privileged(execute: Execute) -> Execute:
+    """Refuse outside ring 0, as the row's class says."""
+
+    def check(cpu: Cpu) -> int | None:
+        if cpu.cpl:
+            raise general_protection()
+        return execute(cpu)
+
+    return check
+
+
+@lru_cache(maxsize=REMEMBERED)
+def decoded(code: bytes, bits: int) -> Operation:
+    """Decode and bind the instruction at the start of `code`.
+
+    Raises:
+        DecodeError: As `isa.decode.decode`.
+    """
+    return Operation(decode(code, bits))
