@@ -157,6 +157,14 @@ class Canvas(QWidget):
         """As wide as it is, as high as its content."""
         return QSize(self.width(), self.height_at(max(self.width(), 1)))
 
+    def hasHeightForWidth(self) -> bool:
+        """Its height follows from its width, unless it takes what it is given."""
+        return not self.fills
+
+    def heightForWidth(self, width: int) -> int:
+        """Widget height at a widget width."""
+        return self.height_at(width)
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the marks that touch the exposed part."""
         zoom = self.look.zoom

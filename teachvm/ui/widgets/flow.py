@@ -90,6 +90,10 @@ def broken(text: Text, style: Style, room: float) -> list[Line]:
             if word:
                 settle()
             gap.append(piece)
+            if "\n" in piece.text and lines[-1]:
+                gap.clear()
+                lines.append([])
+                x = 0.0
         else:
             word.append(piece)
     if word:

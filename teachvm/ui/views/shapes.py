@@ -1,0 +1,77 @@
+"""How much room each card wants: what the stage needs to know to lay cards out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Form = Literal["narrow", "tall", "small", "wide"]
+"""narrow: a slim column · tall: a column · small: half a column · wide: a row of its own"""
+
+
+@dataclass(frozen=True, slots=True)
+class CardShape:
+    """Form, least size in layout pixels, and share of the row's width beyond it."""
+
+    form: Form
+    width: int
+    height: int
+    weight: int
+
+
+SHAPES: dict[str, CardShape] = {
+    "who-is-running": CardShape("narrow", 172, 300, 4),
+    "guest-code": CardShape("tall", 390, 260, 30),
+    "vcpu-and-cpu": CardShape("tall", 300, 260, 20),
+    "registers": CardShape("tall", 250, 260, 16),
+    "memory": CardShape("tall", 330, 220, 24),
+    "guest-walk": CardShape("wide", 560, 240, 30),
+    "tlb": CardShape("small", 330, 170, 22),
+    "console": CardShape("small", 240, 140, 18),
+    "vmm-entries": CardShape("small", 320, 170, 22),
+    "event-log": CardShape("small", 320, 160, 22),
+    "timeline": CardShape("wide", 480, 170, 30),
+}
+
+DEFAULT = CardShape("tall", 300, 220, 20)
+
+
+def shape_of(card_id: str) -> CardShape:
+    """The shape of a card; a middling one for a card nobody measured."""
+    return SHAPES.get(card_id, DEFAULT)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Where cards go: rows from the top, each of columns from the left, each of one or two cards from the top."""
+
+    rows: tuple[tuple[tuple[str, ...], ...], ...]
+
+
+def plan(card_ids: tuple[str, ...], room: float = 1200.0) -> Plan:
+    """Lay out cards in the order given; small ones share columns, wide ones get rows, `room` is the stage's width."""
+    wide = [name for name in card_ids if shape_of(name).form == "wide"]
+    columns: list[list[str]] = []
+    for name in card_ids:
+        form = shape_of(name).form
+        if form == "wide":
+            continue
+        last = columns[-1] if columns else None
+        halves = form == "small" and last is not None and len(last) == 1 and shape_of(last[0]).form == "small"
+        if halves and last is not None:
+            last.append(name)
+        else:
+            columns.append([name])
+    rows = [tuple(tuple(column) for column in part) for part in _folded(columns, room)]
+    return Plan((*(((name,),) for name in wide), *rows))
+
+
+def _folded(columns: list[list[str]], room: float) -> list[list[list[str]]]:
+    """Break a row that is too narrow for its columns into two."""
+    need = sum(max(shape_of(name).width for name in column) + 14 for column in columns)
+    if not columns:
+        return []
+    if need <= room or len(columns) < 3:
+        return [columns]
+    half = (len(columns) + 1) // 2
+    return [columns[:half], columns[half:]]

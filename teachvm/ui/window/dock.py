@@ -1,0 +1,77 @@
+"""The timeline dock: what happened when, and the way to any moment of it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout
+
+from teachvm.app.keys import KEY_BY_ACTION
+from teachvm.app.presentation import CardView, LanesView
+from teachvm.ui.theme import fonts
+from teachvm.ui.theme.look import Look
+from teachvm.ui.widgets.card import CardTitle
+from teachvm.ui.widgets.lanes import Lanes
+from teachvm.ui.window.actions import Actions
+from teachvm.ui.window.buttons import IconButton
+
+HIGH = 190
+HEAD = 34
+
+
+class TimelineDock(QFrame):
+    """Shows the timeline card's `LanesView` along the whole window; `sought` carries moments."""
+
+    sought = Signal(object)
+
+    def __init__(self, look: Look, actions: Actions) -> None:
+        super().__init__()
+        self.look = look
+        self.setObjectName("timeline-dock")
+        self.setAccessibleName("Timeline")
+        self.title = CardTitle(look, "timeline-dock", "Timeline")
+        self.lanes = Lanes(look, "timeline-lanes")
+        self.lanes.setAccessibleName("Timeline: left and right go from trap to trap")
+        self.lanes.sought.connect(self.sought)
+        self._links = [self._link(look, actions, name) for name in ("previous-trap", "next-trap")]
+        self._zooms = (
+            IconButton(look, "timeline-zoom-out", "minus", "Show more time (minus, when the timeline has the focus)"),
+            IconButton(look, "timeline-zoom-in", "plus", "Show less time (plus, when the timeline has the focus)"),
+        )
+        self._zooms[0].clicked.connect(lambda: self.lanes.zoom(1.6))
+        self._zooms[1].clicked.connect(lambda: self.lanes.zoom(1 / 1.6))
+        self._head = QHBoxLayout()
+        self._head.setSpacing(0)
+        self._head.addWidget(self.title, 1)
+        for button in (*self._links, *self._zooms):
+            self._head.addWidget(button)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 1, 0, 4)
+        rows.setSpacing(0)
+        rows.addLayout(self._head)
+        rows.addWidget(self.lanes, 1)
+        look.changed.connect(self._restyle)
+        self._restyle()
+
+    @staticmethod
+    def _link(look: Look, actions: Actions, name: str) -> QToolButton:
+        button = QToolButton()
+        button.setObjectName(f"timeline-{name}")
+        key = KEY_BY_ACTION[name]
+        button.setText(key.label)
+        button.setAccessibleName(key.does)
+        button.setToolTip(f"{key.does} ({key.keys[0]})")
+        button.clicked.connect(actions[name].trigger)
+        look.dress(button, fonts.SMALL)
+        return button
+
+    def show_view(self, view: CardView) -> None:
+        """Show the timeline at another moment."""
+        self.title.show_view(view)
+        for block in view.body:
+            if isinstance(block, LanesView):
+                self.lanes.show_block(block)
+
+    def _restyle(self) -> None:
+        self.setFixedHeight(self.look.px(HIGH))
+        self.title.setFixedHeight(self.look.px(HEAD + 6))
+        self._head.setContentsMargins(self.look.px(4), 0, self.look.px(14), 0)

@@ -1,0 +1,324 @@
+"""The header: where the student is, the transport that never moves, the technique, and the look."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QAction, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QSlider, QToolButton
+
+from teachvm.app import speed
+from teachvm.app.keys import KEY_BY_ACTION
+from teachvm.app.presentation import Actor, Span, Text, Tip
+from teachvm.app.rail import HeaderView, TechniqueView
+from teachvm.ui.theme import fonts
+from teachvm.ui.theme.look import Look
+from teachvm.ui.widgets.canvas import Canvas, Picture
+from teachvm.ui.widgets.flow import put_line
+from teachvm.ui.widgets.ink import TINT, Area, Mark, Spot, Words
+from teachvm.ui.window.actions import Actions, shown
+from teachvm.ui.window.buttons import IconButton, KeyButton
+
+HIGH = 60.0
+
+
+class Heading(Canvas):
+    """The wordmark, the lesson's name, and a dot for every beat."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look, "heading")
+        self._view = HeaderView()
+        self.setAccessibleName("teachvm")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setToolTip("")
+
+    def show_header(self, view: HeaderView) -> None:
+        """Show where the student is."""
+        if view != self._view:
+            self._view = view
+            at = next((n for n, beat in enumerate(view.beats, 1) if beat == "now"), len(view.beats))
+            self.setAccessibleName(f"Lesson {view.number}, {view.title}, beat {at} of {len(view.beats)}")
+            self.refresh()
+
+    def compose(self, width: float, height: float) -> Picture:
+        """Set everything on one line; the dots go where there is no room, then the lesson's name is cut."""
+        marks: list[Mark] = []
+        spots: list[Spot] = []
+        mark = put_line((Span("teach"), Span("vm", "vmm")), 20, 0, width - 20, HIGH, fonts.HEADING)
+        marks += mark.marks
+        x = 20 + sum(words.w for words in mark.marks if isinstance(words, Words))
+        spots.append(
+            Spot(14, 8, x - 8, HIGH - 16, Tip("Library", "Back to all lessons."), action="home", name="Library")
+        )
+        view = self._view
+        x += 16
+        if not view.title or width - x < 40:
+            return Picture(marks, spots, HIGH)
+        dots = 28.0 * len(view.beats) + 18
+        number = f"Lesson {view.number}  /  " if view.number else ""
+        text: Text = (Span(number, "dim"), Span(view.title, strong=True))
+        need = fonts.width(number, fonts.SMALL) + fonts.width(view.title, fonts.SMALL_STRONG) + 2
+        room = width - x - (dots if width - x - dots >= min(need, 150) else 0)
+        if need > room:
+            text = (Span(view.title, strong=True),)
+            need = fonts.width(view.title, fonts.SMALL_STRONG) + 2
+        laid = put_line(text, x, 0, min(need, room), HIGH, fonts.SMALL)
+        marks += laid.marks
+        spots.append(Spot(x, 0, min(need, room), HIGH, Tip(view.title, f"Lesson {view.number}"), name=view.title))
+        x += min(need, room) + 18
+        if width - x >= dots - 18:
+            for at, beat in enumerate(view.beats):
+                role = {"done": "good", "now": "now", "ahead": "line"}[beat]
+                marks.append(Area(x + 28 * at, HIGH / 2 - 2.5, 22, 5, role, radius=2.5))
+                said = f"Beat {at + 1}: {beat if beat != 'ahead' else 'to come'}"
+                spots.append(Spot(x + 28 * at, 20, 26, 20, Tip(said), action=f"beat-{at}", name=said))
+        return Picture(marks, spots, HIGH)
+
+
+class RunningChip(Canvas):
+    """Who holds the CPU, always in sight: a letter, and the name where there is room."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look, "running-chip")
+        self._actor: Actor | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.wide = True
+
+    def show_actor(self, actor: Actor | None) -> None:
+        """Show who runs now."""
+        if actor != self._actor:
+            self._actor = actor
+            self.setAccessibleName(f"Running: {actor.name}" if actor else "Nobody runs")
+            self.refresh()
+
+    def sizeHint(self) -> QSize:
+        """The same for every actor, so that nothing beside it moves."""
+        return QSize(self.look.px(134 if self.wide else 32), self.look.px(HIGH))
+
+    def compose(self, width: float, height: float) -> Picture:
+        """Set the letter in its disc, and the name."""
+        if self._actor is None:
+            return Picture([], [], HIGH)
+        y = (HIGH - 26) / 2
+        marks: list[Mark] = [
+            Area(0, y, width, 26, self._actor.role, TINT, self._actor.role, 1.2, 13, base="card"),
+            Words(8, y, 14, 26, self._actor.letter, fonts.MONO_STRONG, self._actor.role, "center"),
+        ]
+        if self.wide:
+            said = fonts.elided(self._actor.name, fonts.SMALL, width - 36)
+            marks.append(Words(28, y, width - 36, 26, said, fonts.SMALL, "text"))
+        words = "".join(span.text for span in self._actor.detail)
+        tip = Tip(f"Running now: {self._actor.name}", words)
+        return Picture(marks, [Spot(0, y, width, 26, tip, name=f"Running: {self._actor.name}")], HIGH)
+
+
+class Transport(QFrame):
+    """Back, Step, Next trap, Run, and how fast; it never moves."""
+
+    speed_changed = Signal(int)
+
+    def __init__(self, look: Look, actions: Actions) -> None:
+        super().__init__()
+        self.look = look
+        self.setObjectName("transport")
+        self.setAccessibleName("Transport")
+        self.buttons = [
+            KeyButton(look, actions[name], icon, shown(KEY_BY_ACTION[name].keys[0]), primary=name == "run")
+            for name, icon in (("back", "back"), ("step", "step"), ("next-trap", "next-trap"), ("run", "run"))
+        ]
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setObjectName("speed")
+        self.slider.setAccessibleName("Speed of running")
+        self.slider.setRange(0, speed.MAX)
+        self.slider.setPageStep(10)
+        self.slider.setValue(speed.USUAL)
+        self.label = QLabel()
+        self.label.setObjectName("speed-label")
+        self.label.setProperty("type", "small")
+        self.label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        look.dress(self.label, fonts.MONO_SMALL)
+        self.slider.valueChanged.connect(self._moved)
+        self._row = QHBoxLayout(self)
+        for button in self.buttons:
+            self._row.addWidget(button)
+        self._row.addWidget(self.slider)
+        self._row.addWidget(self.label)
+        look.changed.connect(self._restyle)
+        self._restyle()
+        self._moved(self.slider.value())
+
+    def show_running(self, running: bool) -> None:
+        """The run button pauses what runs; its width stays."""
+        run = self.buttons[-1]
+        run.set_icon("pause" if running else "run")
+        run.action_followed.setText("Pause" if running else "Run")
+
+    def set_level(self, level: int) -> None:
+        """Show more or less of the buttons."""
+        for button in self.buttons:
+            button.set_level(level)
+
+    def _moved(self, value: int) -> None:
+        self.label.setText(speed.label(value))
+        self.slider.setToolTip(f"Speed of running: {speed.label(value)}")
+        self.speed_changed.emit(value)
+
+    def _restyle(self) -> None:
+        px = self.look.px
+        self._row.setContentsMargins(px(5), px(4), px(8), px(4))
+        self._row.setSpacing(px(3))
+        self.slider.setFixedWidth(px(84))
+        self.label.setFixedWidth(px(48))
+
+
+class TechniqueSwitch(QFrame):
+    """One segment per technique; a drop-down where there is no room for them."""
+
+    chosen = Signal(str)
+
+    def __init__(self, look: Look) -> None:
+        super().__init__()
+        self.look = look
+        self.setObjectName("technique")
+        self.setAccessibleName("Technique")
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(1, 1, 1, 1)
+        self._row.setSpacing(0)
+        self._buttons: list[QToolButton] = []
+        self.drop = QToolButton()
+        self.drop.setObjectName("technique-menu")
+        self.drop.setAccessibleName("Technique")
+        self.drop.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.drop.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.drop.setProperty("segment", "last")
+        look.dress(self.drop, fonts.SMALL)
+        self.menu = QMenu(self.drop)
+        self.drop.setMenu(self.menu)
+        self._row.addWidget(self.drop)
+        self._techniques: tuple[TechniqueView, ...] = ()
+        self._technique = ""
+        self.set_compact(False)
+        look.changed.connect(self._restyle)
+
+    def show_techniques(self, techniques: tuple[TechniqueView, ...], technique: str) -> None:
+        """Show which techniques there are, and which one is in force."""
+        if techniques != self._techniques:
+            self._techniques = techniques
+            self._build()
+        self._technique = technique
+        for button, view in zip(self._buttons, techniques, strict=True):
+            button.setChecked(view.id == technique)
+            self.look.dress(button, fonts.SMALL_STRONG if view.id == technique else fonts.SMALL)
+        label = next((view.label for view in techniques if view.id == technique), "Technique")
+        self.drop.setText(label)
+        self.setVisible(bool(techniques))
+
+    def _build(self) -> None:
+        for button in self._buttons:
+            button.hide()
+            button.deleteLater()
+        self._buttons = []
+        self.menu.clear()
+        for at, view in enumerate(self._techniques):
+            button = QToolButton()
+            button.setObjectName(f"technique-{view.id}")
+            button.setText(view.label)
+            button.setCheckable(True)
+            button.setProperty("segment", "last" if at + 1 == len(self._techniques) else "true")
+            button.setEnabled(view.available)
+            said = f"{view.label} (Alt+{at + 1})" + (f"\n{view.why}" if view.why else "")
+            button.setToolTip(said)
+            button.setAccessibleName(said.replace("\n", ". "))
+            button.clicked.connect(lambda _checked=False, name=view.id: self._choose(name))
+            self._row.addWidget(button)
+            self._buttons.append(button)
+            entry = QAction(view.label, self.menu)
+            entry.setEnabled(view.available)
+            entry.setToolTip(said)
+            entry.triggered.connect(lambda _checked=False, name=view.id: self._choose(name))
+            self.menu.addAction(entry)
+        self.menu.setToolTipsVisible(True)
+        self.set_compact(not self.drop.isHidden())
+
+    def _choose(self, name: str) -> None:
+        self.show_techniques(self._techniques, self._technique)
+        if name != self._technique:
+            self.chosen.emit(name)
+
+    def set_compact(self, compact: bool) -> None:
+        """One drop-down in place of the segments."""
+        self.drop.setVisible(compact)
+        for button in self._buttons:
+            button.setVisible(not compact)
+
+    def full_width(self) -> int:
+        """How wide the segments are together."""
+        return sum(button.sizeHint().width() for button in self._buttons) + 4
+
+    def _restyle(self) -> None:
+        self.drop.setIcon(self.look.icon("down"))
+
+
+class Header(QFrame):
+    """The header region; it shows less of itself in a narrower window, and the transport stays in the middle."""
+
+    def __init__(self, look: Look, actions: Actions) -> None:
+        super().__init__()
+        self.look = look
+        self.setObjectName("header")
+        self.heading = Heading(look)
+        self.chip = RunningChip(look)
+        self.transport = Transport(look, actions)
+        self.technique = TechniqueSwitch(look)
+        self.rail_button = IconButton(look, "rail-toggle", "rail", "Fold the lesson text away, or bring it back")
+        self.cards_button = IconButton(look, "cards-open", "cards", "Every card: put one on the stage")
+        self.theme_button = IconButton(look, "theme-next", "moon", "Dark, light or high contrast")
+        key = KEY_BY_ACTION["presenter"]
+        self.presenter_button = IconButton(look, "presenter-toggle", "presenter", f"{key.does} ({key.keys[0]})")
+        key = KEY_BY_ACTION["key-sheet"]
+        self.keys_button = IconButton(look, "keys-open", "keyboard", f"{key.does} ({key.keys[0]})")
+        self._icons = (self.rail_button, self.cards_button, self.theme_button, self.presenter_button, self.keys_button)
+        for child in (self.heading, self.chip, self.transport, self.technique, *self._icons):
+            child.setParent(self)
+        look.changed.connect(self._restyle)
+        self._restyle()
+
+    def show_header(self, view: HeaderView) -> None:
+        """Show lesson, beats and technique."""
+        self.heading.show_header(view)
+        self.technique.show_techniques(view.techniques, view.technique)
+        self.arrange()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """What is shown depends on the width."""
+        super().resizeEvent(event)
+        self.arrange()
+
+    def arrange(self) -> None:
+        """Place everything: icons at the right, transport in the middle, the heading in what is left."""
+        px, width, high = self.look.px, self.width(), self.height()
+        icon = px(32)
+        right = width - px(14) - icon * len(self._icons)
+        for at, button in enumerate(self._icons):
+            button.setGeometry(right + icon * at, (high - icon) // 2, icon, icon)
+        roomy = width >= px(1500)
+        self.technique.set_compact(not roomy)
+        self.chip.wide = width >= px(1280)
+        self.transport.set_level(2 if width >= px(1180) else 1 if width >= px(1000) else 0)
+        wide = self.technique.full_width() if roomy else self.technique.drop.sizeHint().width() + 4
+        if self.technique.isVisibleTo(self):
+            tall = px(32)
+            right -= wide + px(10)
+            self.technique.setGeometry(right, (high - tall) // 2, wide, tall)
+        hint = self.transport.sizeHint()
+        left_room = right - px(12)
+        x = min((width - hint.width()) // 2, left_room - hint.width())
+        self.transport.setGeometry(x, (high - hint.height()) // 2, hint.width(), hint.height())
+        chip = self.chip.sizeHint()
+        self.chip.setGeometry(x - chip.width() - px(12), 0, chip.width(), high)
+        self.heading.setGeometry(0, 0, max(x - chip.width() - px(20), 0), high)
+
+    def _restyle(self) -> None:
+        self.setFixedHeight(self.look.px(HIGH))
+        icon = {"dark": "moon", "light": "sun", "contrast": "contrast"}[self.look.theme.name]
+        self.theme_button.set_icon(icon)
+        self.arrange()
