@@ -1,0 +1,71 @@
+"""Bare metal: one guest that owns the whole machine, with nobody below it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from teachvm.host.frames import Owner, OwnerKind
+from teachvm.host.host import Host
+from teachvm.host.stop import StopKind, StopReason
+from teachvm.isa.flags import IF
+from teachvm.machine.exceptions import CpuStopped
+from teachvm.trace.state import Registry
+
+
+class BareGuest:
+    """The only tenant of its host: its kernel runs in ring 0 of the real processor.
+
+    It is called as its host is, since it is the host's own operating system. `completed` counts its instructions.
+    """
+
+    STATE: ClassVar[tuple[str, ...]] = ("ended", "wake_at", "stalled", "completed")
+    DERIVED: ClassVar[tuple[str, ...]] = ("name", "host", "cpu", "board", "clock")
+
+    def __init__(self, host: Host) -> None:
+        """Give the guest every frame of the machine."""
+        self.name = host.name
+        self.host = host
+        self.cpu = host.machine.cpu
+        self.board = host.machine.board
+        self.clock = host.clock
+        self.ended: StopReason | None = None
+        self.wake_at: int | None = None
+        self.stalled = 0
+        self.completed = 0
+        owner = Owner(OwnerKind.HOST, self.name)
+        host.frames.allocate(owner, host.frames.count, first_number=0)
+        host.on_cpu = self.name
+        host.admit(self)
+
+    def register(self, registry: Registry) -> None:
+        """Enter the tenant's state in a world's registry; the machine enters its own."""
+        registry.add(f"{self.name}.tenant", self)
+
+    def turn(self) -> None:
+        """Complete one instruction, or accept one interrupt, or find that there is nothing to do."""
+        clock = self.clock
+        board = self.board
+        if clock.cycles >= board.timer.due:
+            board.service()
+        if self.cpu.halted and not (board.pic.pending and self.cpu.eflags & IF):
+            self._wait()
+            return
+        try:
+            cycles = self.cpu.step()
+        except CpuStopped as stop:
+            self.host.end(self, StopReason(StopKind.GUEST_FAILURE, self.name, f"{self.name}: {stop}"))
+            return
+        if cycles:
+            self.completed += 1
+            clock.retire(cycles)
+
+    def _wait(self) -> None:
+        due = self.board.next_due()
+        if not self.cpu.eflags & IF:
+            text = f"{self.name} halted with interrupts off"
+        elif due is None:
+            text = f"{self.name} halted, and no device will ever interrupt it"
+        else:
+            self.host.block(self, due)
+            return
+        self.host.end(self, StopReason(StopKind.ENDED_WELL, self.name, text))
