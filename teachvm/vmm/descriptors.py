@@ -1,0 +1,137 @@
+"""The real GDT's copy of the guest's, kept equal to it by write traces.
+
+Source: Bugnion et al., TOCS 30(4) 2012, shadow descriptor tables.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from teachvm.isa.descriptors import ACCESSED, DESCRIPTOR_SIZE, Segment, is_null, null_segment
+from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
+from teachvm.machine.cpu import Cpu
+from teachvm.machine.selectors import TABLE_INDICATOR
+from teachvm.vmm.addresses import Gfn, Gpa, Gva
+from teachvm.vmm.deprivilege import shadow_descriptor
+from teachvm.vmm.memory.guest import GuestMemory
+from teachvm.vmm.memory.shadow import ShadowTables
+from teachvm.vmm.memory.walk import PagingMode, look
+from teachvm.vmm.region import GUEST_SLOTS, VmmRegion
+
+COPIED_BYTES: Final = GUEST_SLOTS * DESCRIPTOR_SIZE
+ABSENT: Final = bytes(DESCRIPTOR_SIZE)
+
+
+class ShadowGdt:
+    """What the hardware's GDT says in the guest's slots, and what the guest's GDT said when it was copied.
+
+    Entries beyond the copied part, entries in pages the guest has not mapped, and the guest's LDT are not shadowed:
+    loading such a selector faults, and the VMM does it on the guest's own table.
+
+    State: `copy`, the guest's descriptors as copied (absent ones are zero); `pages`, the guest frames they lie in;
+    `in_kernel`, which of the two faces the slots show (see `shadow_descriptor`); `stale`, that a store hit the table.
+    """
+
+    STATE: ClassVar[tuple[str, ...]] = ("copy", "base", "limit", "pages", "in_kernel", "stale")
+    DERIVED: ClassVar[tuple[str, ...]] = ("memory", "region", "shadow")
+
+    def __init__(self, memory: GuestMemory, region: VmmRegion, shadow: ShadowTables) -> None:
+        self.memory = memory
+        self.region = region
+        self.shadow = shadow
+        self.copy = bytes(COPIED_BYTES)
+        self.base = 0
+        self.limit = -1
+        self.pages: tuple[Gfn | None, ...] = ()
+        self.in_kernel = True
+        self.stale = True
+
+    def guest_wrote(self, gpa: Gpa) -> None:
+        """A store changed a traced page: if it holds part of the table, that is read again before the guest goes on."""
+        if gpa >> PAGE_SHIFT in self.pages:
+            self.stale = True
+
+    def synchronize(self, cpu: Cpu) -> None:
+        """Make the real GDT agree with the guest's GDT and with the VCPU's privilege level."""
+        base, limit = cpu.gdtr.base, cpu.gdtr.limit
+        pages = self._frames(cpu, base, limit)
+        in_kernel = cpu.cpl == 0
+        if self.stale or (base, limit, pages) != (self.base, self.limit, self.pages):
+            self._trace(pages)
+            self.base, self.limit, self.pages = base, limit, pages
+            self._copy(self._read(base, limit, pages), in_kernel=in_kernel)
+            self.stale = False
+        elif in_kernel != self.in_kernel:
+            self._copy(self.copy, in_kernel=in_kernel)
+
+    def _frames(self, cpu: Cpu, base: int, limit: int) -> tuple[Gfn | None, ...]:
+        """The guest frame behind each page of the copied part; None where none is mapped or no RAM lies behind."""
+        mode = PagingMode(cpu.cr0, cpu.cr3, cpu.cr4)
+        last = base + min(limit, COPIED_BYTES - 1)
+        frames: list[Gfn | None] = []
+        for page in range(base >> PAGE_SHIFT, (last >> PAGE_SHIFT) + 1):
+            walk = look(self.memory.read, mode, Gva(page << PAGE_SHIFT & 0xFFFF_FFFF))
+            gfn = Gfn(walk.gpa >> PAGE_SHIFT)
+            mapped = walk.error(write=False, user=False, wp=mode.wp) is None and self.memory.is_ram(gfn)
+            frames.append(gfn if mapped else None)
+        return tuple(frames)
+
+    def _trace(self, pages: tuple[Gfn | None, ...]) -> None:
+        for gfn in pages:
+            if gfn is not None:
+                self.shadow.protect(gfn)
+        for gfn in self.pages:
+            if gfn is not None:
+                self.memory.untrace(gfn)
+
+    def _read(self, base: int, limit: int, pages: tuple[Gfn | None, ...]) -> bytes:
+        """The guest's descriptors, whole ones only; zeroes where there are none."""
+        content = b"".join(
+            bytes(PAGE_SIZE) if gfn is None else self.memory.read_bytes(gfn << PAGE_SHIFT, PAGE_SIZE) for gfn in pages
+        )
+        start = base & PAGE_SIZE - 1
+        whole = min(limit + 1, COPIED_BYTES) & ~(DESCRIPTOR_SIZE - 1)
+        # The first slot is the null descriptor whatever the table holds there.
+        return (ABSENT + content[start + DESCRIPTOR_SIZE : start + whole]).ljust(COPIED_BYTES, b"\0")
+
+    def _copy(self, content: bytes, *, in_kernel: bool) -> None:
+        """Write the slots whose descriptor, or whose face, changed."""
+        turned = in_kernel != self.in_kernel
+        for index in range(1, GUEST_SLOTS):
+            where = slice(index * DESCRIPTOR_SIZE, (index + 1) * DESCRIPTOR_SIZE)
+            raw = content[where]
+            if raw != self.copy[where] or (turned and raw != ABSENT):
+                self.region.write_slot(index, shadow_descriptor(raw, in_kernel=in_kernel))
+        self.copy = content
+        self.in_kernel = in_kernel
+
+    # ---- looked up -----------------------------------------------------------------------------
+
+    def holds(self, virtual: Segment, eip: int | None = None) -> bool:
+        """Whether the hardware, loading a register of the VCPU from the real GDT, gets what the VCPU has there.
+
+        Args:
+            virtual: CS or SS of the VCPU.
+            eip: For CS: where execution goes on, which has to lie inside the shortened segment.
+        """
+        selector = virtual.selector
+        index = selector >> 3
+        if is_null(selector) or selector & TABLE_INDICATOR or index >= GUEST_SLOTS:
+            return False
+        held = Segment.unpack(selector, self.region.slot(index))
+        if not held.present or (eip is not None and eip > held.limit):
+            return False
+        return self.descriptor(selector) == virtual
+
+    def descriptor(self, selector: int) -> Segment:
+        """What the guest's register holds after the hardware loaded a selector from the real GDT by itself."""
+        return guest_descriptor(self.copy, selector)
+
+
+def guest_descriptor(table: bytes, selector: int) -> Segment:
+    """Read a segment from the copied part of a guest's GDT, as a load by the hardware gives it to the guest."""
+    if is_null(selector):
+        return null_segment(selector)
+    where = selector & 0xFFF8
+    segment = Segment.unpack(selector, table[where : where + DESCRIPTOR_SIZE].ljust(DESCRIPTOR_SIZE, b"\0"))
+    return Segment(selector, segment.base, segment.limit, segment.access | ACCESSED)

@@ -1,0 +1,30 @@
+"""What every technique offers to the VM it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from teachvm.trace.state import Stateful
+from teachvm.vmm.techniques import Technique
+
+
+class Engine(Protocol):
+    """A way to run one VM's guest on the host's processor."""
+
+    @property
+    def technique(self) -> Technique:
+        """Which technique it is."""
+
+    def turn(self) -> None:
+        """Let the processor do the next thing: one guest instruction, or one entry into the VMM."""
+
+    def drop_derived(self) -> int:
+        """Throw away everything that can be computed again; the guest sees no change.
+
+        Returns:
+            How many host frames became free.
+        """
+
+    def state(self) -> Iterator[tuple[str, Stateful]]:
+        """Everything that has state, with its name."""

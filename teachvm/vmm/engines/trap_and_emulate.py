@@ -1,0 +1,405 @@
+"""Trap and emulate: the guest runs on the hardware, one ring down, and everything that matters faults.
+
+One rule covers every fault the guest's kernel or programs raise: the software CPU executes the instruction on the
+VCPU, with the guest's own tables and privilege. If it completes there, it was a trap that deprivileging caused, and it
+is emulated; if it faults there, the guest would have faulted on bare metal, and the software CPU has delivered the
+exception through the guest's own IDT. Page faults are first held against the guest's tables; only a write trace or
+device memory needs the instruction.
+
+Source: Popek & Goldberg, CACM 17(7) 1974; Adams & Agesen, ASPLOS 2006, §2; Bugnion et al., TOCS 30(4) 2012.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from teachvm.host.stop import StopKind, StopReason
+from teachvm.isa import paging
+from teachvm.isa.control import DR6_BS
+from teachvm.isa.decode import Insn
+from teachvm.isa.exceptions import Vector
+from teachvm.isa.flags import IF, RF
+from teachvm.isa.text import row_text
+from teachvm.machine.exceptions import CpuStopped, Fault, Interruption, Source
+from teachvm.machine.mmu import Access
+from teachvm.trace.state import Stateful
+from teachvm.vmm.addresses import Gva, Hfn
+from teachvm.vmm.changes import changes
+from teachvm.vmm.engines.classify import exception_reason, fault_kind, instruction_at
+from teachvm.vmm.entries import EntryReason
+from teachvm.vmm.events import (
+    DerivedDropped,
+    FaultClassified,
+    FaultKind,
+    FaultReflected,
+    GuestResumed,
+    InstructionDecoded,
+    InstructionEmulated,
+    InstructionInterpreted,
+    InterruptInjected,
+    ShadowFilled,
+    VcpuBlocked,
+    VcpuSwitched,
+    VmmEntered,
+)
+from teachvm.vmm.memory.walk import look
+from teachvm.vmm.techniques import Technique
+
+if TYPE_CHECKING:
+    from teachvm.vmm.vm import Vm
+
+
+class TrapAndEmulate:
+    """Runs one VM by trap and emulate, over shadow page tables.
+
+    State: `entry`, why the VMM was entered last and has not resumed the guest since; `entered_at`, in host cycles.
+    """
+
+    technique = Technique.TRAP_AND_EMULATE
+    STATE: ClassVar[tuple[str, ...]] = ("entry", "entered_at")
+    DERIVED: ClassVar[tuple[str, ...]] = ("vm", "vcpu", "host", "clock", "hardware", "recorder", "_board")
+
+    def __init__(self, vm: Vm) -> None:
+        self.vm = vm
+        self.vcpu = vm.vcpu
+        self.host = vm.host
+        self.clock = vm.host.clock
+        self.hardware = vm.host.machine.cpu
+        self.recorder = vm.host.recorder
+        self.entry: EntryReason | None = None
+        self.entered_at = 0
+        self._board = vm.host.machine.board
+        vm.host.start_timer()
+        vm.host.take_exceptions()
+        vm.shadow.flush = self._flush_hardware
+
+    def state(self) -> Iterator[tuple[str, Stateful]]:
+        """The engine's own state."""
+        yield "engine", self
+
+    # ---- running -------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Execute one guest instruction on the hardware, or take one entry and go on from it."""
+        try:
+            if self.vcpu.in_guest:
+                self._run_guest()
+            else:
+                self._go_on()
+        except CpuStopped as stop:
+            self._stop(stop)
+
+    def _run_guest(self) -> None:
+        clock, hardware, board = self.clock, self.hardware, self._board
+        if clock.cycles >= board.timer.due:
+            board.service()
+        shadow, resume_flag = hardware.shadow, hardware.eflags & RF
+        cycles = hardware.step()
+        if cycles:
+            self.vm.completed(cycles, direct=True)
+            self.vcpu.retired = True
+        caught = self.host.caught
+        if caught is not None:
+            self.host.caught = None
+            self.vcpu.pull(shadow=shadow, resume_flag=resume_flag)
+            self.vm.service()
+            self._entered(caught)
+        if cycles:
+            clock.retire(cycles)
+
+    def _entered(self, interruption: Interruption) -> None:
+        """The hardware is in the VMM, on its stack; the guest's registers are in the VCPU."""
+        if interruption.source is Source.EXTERNAL:
+            self._external_interrupt(interruption)
+        elif interruption.source is Source.TRAP:
+            self._trap(interruption)
+        elif interruption.vector == Vector.PF and interruption.cr2 is not None:
+            self._page_fault(interruption, Gva(interruption.cr2))
+        else:
+            insn, code = instruction_at(self.vcpu.cpu, self.vm.memory)
+            self._open(exception_reason(self.vcpu.cpu, interruption.vector, insn), interruption)
+            self._emulate(insn, code)
+
+    def _external_interrupt(self, interruption: Interruption) -> None:
+        """The host's timer: end the time slice, or bring the virtual devices up to date."""
+        self._open(EntryReason.EXTERNAL_INTERRUPT, interruption)
+        assert self.host.timer is not None
+        self.host.timer.end_of_interrupt()
+        if self.host.reschedule():
+            self._go_on()
+        else:
+            self._close()
+
+    def _trap(self, interruption: Interruption) -> None:
+        """A #DB after an instruction: the guest asked for it with TF, or with INT1."""
+        self._open(EntryReason.EXCEPTION_REFLECTED, interruption)
+        cpu = self.vcpu.cpu
+        cpu.dr[6] |= self.hardware.dr[6] & DR6_BS
+        self.hardware.dr[6] &= ~DR6_BS
+        cpu.deliver(cpu, interruption)
+        self._reflected()
+        self._go_on()
+
+    # ---- page faults ---------------------------------------------------------------------------
+
+    def _page_fault(self, interruption: Interruption, linear: Gva) -> None:
+        """Hold the fault against the guest's own tables, and act accordingly.
+
+        Source: Adams & Agesen, ASPLOS 2006, §2.4; Agesen et al., OSR 44(4) 2010, §3.2.
+        """
+        vm, cpu = self.vm, self.vcpu.cpu
+        assert interruption.error is not None
+        write = bool(interruption.error & paging.ERROR_WR)
+        user = bool(interruption.error & paging.ERROR_US)
+        mode = self.vcpu.mode
+        walk = look(vm.memory.read, mode, linear)
+        error = walk.error(write=write, user=user, wp=mode.wp)
+        kind = fault_kind(vm.memory, vm.shadow, linear, walk, write=write, error=error)
+        self._open(kind.reason, interruption)
+        if mode.enabled:
+            self._walk(linear, write=write, user=user)
+        self.recorder.mark(
+            FaultClassified,
+            vm=vm.name,
+            kind=kind,
+            linear=linear,
+            gpa=None if kind is FaultKind.TRUE else walk.gpa,
+            guest_saw=kind is FaultKind.TRUE,
+            write=write,
+            user=user,
+        )
+        if kind is FaultKind.TRUE:
+            cpu.deliver(cpu, Interruption(Vector.PF, error, Source.FAULT, cpu.eip, linear))
+            self._reflected()
+            self._go_on()
+        elif kind in (FaultKind.HIDDEN, FaultKind.DIRTY):
+            self._fill(linear, write=write)
+            self._go_on()
+        else:
+            self._emulate(*instruction_at(cpu, vm.memory))
+
+    def _walk(self, linear: Gva, *, write: bool, user: bool) -> None:
+        """Let the VCPU's page walker walk, visibly: it sets A and D in the guest's entries as hardware does."""
+        cpu = self.vcpu.cpu
+        self.vcpu.show_walks(True)
+        try:
+            cpu.translate(linear, Access.WRITE if write else Access.READ, user)
+        except Fault:
+            # A true fault: the walker has set what it sets on the way to one, and the kind is known already.
+            pass
+        finally:
+            self.vcpu.show_walks(False)
+
+    def _fill(self, linear: Gva, *, write: bool) -> None:
+        """Write the shadow entry for a page whose guest entries have A and D set now."""
+        vm, mode = self.vm, self.vcpu.mode
+        vm.shadow.activate(mode)
+        walk = look(vm.memory.read, mode, linear)
+        entry = vm.shadow.fill(linear, walk, write=write, wp=mode.wp)
+        self.recorder.mark(
+            ShadowFilled,
+            vm=vm.name,
+            linear=linear & paging.FRAME,
+            gpa=walk.gpa & paging.FRAME,
+            hpa=entry & paging.FRAME,
+            entry=entry,
+        )
+
+    # ---- emulation -----------------------------------------------------------------------------
+
+    def _emulate(self, insn: Insn | None, code: bytes) -> None:
+        """Let the software CPU execute the instruction at the guest's EIP, whatever comes of it."""
+        vm, vcpu = self.vm, self.vcpu
+        eip = vcpu.cpu.eip
+        if insn is not None:
+            text = str(row_text(insn, eip, bits=32 if insn.opsize == 32 else 16))
+            self.recorder.mark(InstructionDecoded, vm=vm.name, eip=eip, bytes=code, text=text)
+        before = vcpu.state()
+        cycles = vcpu.cpu.execute_one()
+        if not cycles:
+            self._reflected()
+            self._go_on()
+            return
+        changed = changes(before, vcpu.state(), eip + len(code) & 0xFFFF_FFFF)
+        self.recorder.mark(InstructionEmulated, vm=vm.name, eip=eip, changes=changed)
+        vm.completed(cycles, direct=False)
+        vm.service()
+        if not vcpu.cpu.halted and not self._interruptible() and self._needs_software() is None:
+            self._resume()
+        self.clock.retire(cycles)
+
+    def _reflected(self) -> None:
+        """The software CPU has delivered an exception through the guest's own IDT."""
+        delivered = self.vcpu.delivered
+        assert delivered is not None
+        fault = self.vcpu.handler == delivered.vector
+        self.recorder.mark(
+            FaultReflected,
+            vm=self.vm.name,
+            vector=self.vcpu.handler,
+            error=delivered.error if fault else 0,
+            cr2=delivered.cr2,
+            eip=self.vcpu.cpu.eip,
+        )
+
+    # ---- going on ------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """The VMM has control: deliver what is due, then resume the guest, or interpret, or wait."""
+        vm, cpu = self.vm, self.vcpu.cpu
+        vm.awake()
+        vm.service()
+        while self._interruptible():
+            self._deliver_pending()
+        if cpu.halted:
+            self._wait()
+            return
+        reason = self._needs_software()
+        if reason is None:
+            self._resume()
+        else:
+            self._interpret(reason)
+
+    def _interruptible(self) -> bool:
+        """Whether an interrupt, or a single-step trap, is to be delivered before the next guest instruction."""
+        cpu = self.vcpu.cpu
+        if cpu.trap_pending:
+            return True
+        return self.vm.board.pic.pending and bool(cpu.eflags & IF) and not cpu.shadow
+
+    def _deliver_pending(self) -> None:
+        cpu = self.vcpu.cpu
+        trap = cpu.trap_pending
+        cpu.step()
+        if trap:
+            self._reflected()
+            return
+        self.clock.spend(self.host.costs.of("inject"))
+        delivered = self.vcpu.delivered
+        assert delivered is not None
+        self.recorder.mark(InterruptInjected, vm=self.vm.name, vector=delivered.vector, eip=cpu.eip)
+
+    def _needs_software(self) -> EntryReason | None:
+        """Why the next instruction cannot run on the hardware, or None."""
+        cpu = self.vcpu.cpu
+        if cpu.shadow and cpu.eflags & IF and self.vm.board.pic.pending:
+            return EntryReason.INTERRUPT_WINDOW
+        if not self.vcpu.holdable():
+            return EntryReason.NOT_HOLDABLE
+        return None
+
+    def _interpret(self, reason: EntryReason) -> None:
+        """Execute one instruction in software, without the hardware."""
+        vm, vcpu, host = self.vm, self.vcpu, self.host
+        self._close()
+        started = self.clock.cycles
+        self.clock.spend(host.costs.of(reason.cost))
+        eip = vcpu.cpu.eip
+        insn, code = instruction_at(vcpu.cpu, vm.memory)
+        before = vcpu.state()
+        cycles = vcpu.cpu.execute_one()
+        if cycles:
+            changed = changes(before, vcpu.state(), eip + len(code) & 0xFFFF_FFFF if insn is not None else None)
+            self.recorder.mark(InstructionInterpreted, vm=vm.name, reason=reason, eip=eip, changes=changed)
+            vm.completed(cycles, direct=False)
+        else:
+            self._reflected()
+        vm.ledger.record(reason, self.clock.cycles - started)
+        deadline = host.deadline()
+        if deadline is not None and self.clock.cycles >= deadline:
+            host.reschedule()
+        if cycles:
+            self.clock.retire(cycles)
+
+    def _wait(self) -> None:
+        """The guest halted: nothing to do until a virtual device is due."""
+        vm = self.vm
+        self._close()
+        due = vm.next_due()
+        if not self.vcpu.cpu.eflags & IF:
+            text = f"{vm.name} halted with interrupts off"
+        elif due is None:
+            text = f"{vm.name} halted, and no device will ever interrupt it"
+        else:
+            self.recorder.emit(VcpuBlocked, vm=vm.name, wake_at=due)
+            vm.sleep()
+            self.host.block(vm, due)
+            return
+        self.host.end(vm, StopReason(StopKind.ENDED_WELL, vm.name, text))
+
+    def _stop(self, stop: CpuStopped) -> None:
+        """The guest's processor gave up; the host's goes on with the other tenants."""
+        self.hardware.stopped = None
+        self.vcpu.in_guest = False
+        self._close()
+        self.host.end(self.vm, StopReason(StopKind.GUEST_FAILURE, self.vm.name, f"{self.vm.name}: {stop}"))
+
+    # ---- into and out of the hardware ----------------------------------------------------------
+
+    def _open(self, reason: EntryReason, interruption: Interruption) -> None:
+        """Note an entry and charge what it costs."""
+        cpu = self.vcpu.cpu
+        self.entry = reason
+        self.entered_at = self.clock.cycles
+        self.recorder.mark(
+            VmmEntered,
+            vm=self.vm.name,
+            reason=reason,
+            vector=interruption.vector,
+            error=interruption.error,
+            eip=cpu.eip,
+            cpl=cpu.cpl,
+        )
+        self.clock.spend(self.host.costs.of(reason.cost))
+
+    def _close(self) -> None:
+        """The entry noted last is over."""
+        if self.entry is not None:
+            self.vm.ledger.record(self.entry, self.clock.cycles - self.entered_at)
+            self.entry = None
+
+    def _resume(self) -> None:
+        """Put the guest into the hardware, with the right tables and the timer set; `_needs_software` said None."""
+        vm, vcpu, host = self.vm, self.vcpu, self.host
+        directory = vm.shadow.activate(vcpu.mode)
+        if host.on_cpu != vm.name:
+            self._switch(directory)
+        elif vcpu.flush or self.hardware.cr3 != directory:
+            self.hardware.write_cr3(directory)
+        vcpu.flush = False
+        vm.set_timer()
+        vcpu.push()
+        self._close()
+        self.recorder.mark(GuestResumed, vm=vm.name, eip=vcpu.cpu.eip, cpl=vcpu.cpu.cpl)
+
+    def _switch(self, directory: int) -> None:
+        """Take the processor over from another VM."""
+        host, before = self.host, self.host.on_cpu
+        self.vcpu.load_tables(directory)
+        host.on_cpu = self.vm.name
+        if before is not None:
+            self.clock.spend(host.costs.of("switch"))
+            host.scheduler.start_slice(self.clock.cycles)
+            self.recorder.mark(VcpuSwitched, before=before, after=self.vm.name)
+
+    def _flush_hardware(self, linear: Gva | None) -> None:
+        """A shadow entry went: no translation made from it may stay, if the hardware runs in this VM's tables."""
+        if self.host.on_cpu != self.vm.name:
+            return
+        if linear is None:
+            self.hardware.flush_tlb("cr3")
+        else:
+            self.hardware.invalidate_page(linear)
+
+    def drop_derived(self) -> int:
+        """Throw away the shadow tables; the guest comes back to them by hidden faults."""
+        vm = self.vm
+        freed = vm.shadow.drop_derived()
+        self.recorder.emit(DerivedDropped, vm=vm.name, frames=freed)
+        return freed
+
+
+def shadow_frames(vm: Vm) -> tuple[Hfn, ...]:
+    """Host frames that hold a VM's shadow directories and tables."""
+    return (*vm.shadow.directories.values(), *vm.shadow.tables.values())

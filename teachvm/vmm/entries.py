@@ -1,0 +1,275 @@
+"""Why the VMM was entered, in one table, and the account of how often and at what cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar, Final, Self
+
+_SDM_PRIVILEGED: Final = "Intel SDM Vol. 3A, §5.9 privileged instructions"
+_SDM_IOPL: Final = "Intel SDM Vol. 1, I/O protection; Vol. 2, CLI and STI"
+_SHADOW: Final = "Adams & Agesen, ASPLOS 2006, §2.4; Agesen et al., OSR 44(4) 2010, §3.2"
+_ROBIN_IRVINE: Final = "Robin & Irvine, USENIX Security 2000"
+
+
+class EntryReason(Enum):
+    """One reason to leave the guest and enter the VMM; the value is its name everywhere.
+
+    Each member: name, label for people, key of the cost table, explanation, source.
+    """
+
+    label: str
+    cost: str
+    explanation: str
+    source: str
+
+    CLI = ("cli", "cli", "trap", "The guest kernel turns its interrupts off: only the VCPU's IF changes.", _SDM_IOPL)
+    STI = ("sti", "sti", "trap", "The guest kernel turns its interrupts on: only the VCPU's IF changes.", _SDM_IOPL)
+    HLT = (
+        "hlt",
+        "hlt",
+        "trap",
+        "The guest has nothing to do; the VMM blocks the VCPU and may give the processor to another VM.",
+        _SDM_PRIVILEGED,
+    )
+    MOV_CR = (
+        "mov-cr",
+        "mov to or from a control register",
+        "trap",
+        "The guest reads or writes its CR0, CR2, CR3 or CR4, which exist only in the VCPU.",
+        _SDM_PRIVILEGED,
+    )
+    MOV_DR = (
+        "mov-dr",
+        "mov to or from a debug register",
+        "trap",
+        "The guest reads or writes its debug registers, which exist only in the VCPU.",
+        _SDM_PRIVILEGED,
+    )
+    LGDT = (
+        "lgdt",
+        "lgdt",
+        "trap",
+        "The guest names its descriptor table; the VMM copies it, deprivileged, into the shadow GDT.",
+        _SDM_PRIVILEGED,
+    )
+    LIDT = (
+        "lidt",
+        "lidt",
+        "trap",
+        "The guest names its interrupt table; the hardware keeps using the VMM's.",
+        _SDM_PRIVILEGED,
+    )
+    LLDT = ("lldt", "lldt", "trap", "The guest loads its LDTR; the hardware keeps none.", _SDM_PRIVILEGED)
+    LTR = (
+        "ltr",
+        "ltr",
+        "trap",
+        "The guest loads its task register; the hardware keeps using the VMM's TSS.",
+        _SDM_PRIVILEGED,
+    )
+    LMSW = ("lmsw", "lmsw", "trap", "The guest writes the low bits of its CR0.", _SDM_PRIVILEGED)
+    CLTS = ("clts", "clts", "trap", "The guest clears TS in its CR0.", _SDM_PRIVILEGED)
+    INVLPG = (
+        "invlpg",
+        "invlpg",
+        "trap",
+        "The guest drops one page from its TLB; the VMM drops the shadow entry and the real TLB's.",
+        _SDM_PRIVILEGED,
+    )
+    CACHE = (
+        "cache",
+        "invd or wbinvd",
+        "trap",
+        "The guest empties its caches; there are none to empty.",
+        _SDM_PRIVILEGED,
+    )
+    MSR = ("msr", "rdmsr or wrmsr", "trap", "The guest uses a model-specific register.", _SDM_PRIVILEGED)
+    RDTSC = (
+        "rdtsc",
+        "rdtsc",
+        "trap",
+        "The guest asks what time it is; the VMM set CR4.TSD so that it can answer with the guest's own time.",
+        "Intel SDM Vol. 2B, RDTSC",
+    )
+    IN_OUT = (
+        "in-out",
+        "port input or output",
+        "device",
+        "The guest talks to a device; the VMM's model of that device answers. A repeated string needs one entry only.",
+        _SDM_IOPL,
+    )
+    IRET = (
+        "iret",
+        "iret",
+        "trap",
+        "The guest kernel returns from an interrupt; the VMM made sure this faults, because it changes CPL and IF.",
+        f"{_ROBIN_IRVINE}; Bugnion et al., TOCS 30(4) 2012",
+    )
+    FAR_TRANSFER = (
+        "far-transfer",
+        "far call, jump or return",
+        "trap",
+        "The guest changes CS in a way the shadow GDT does not allow directly.",
+        _ROBIN_IRVINE,
+    )
+    INT_N = (
+        "int-n",
+        "int n",
+        "trap",
+        "The guest raises a software interrupt; it must go through the guest's table, not the VMM's.",
+        _ROBIN_IRVINE,
+    )
+    SEGMENT_LOAD = (
+        "segment-load",
+        "load of a segment register",
+        "trap",
+        "The guest loads a selector the shadow GDT does not hold as the guest means it.",
+        _ROBIN_IRVINE,
+    )
+    SEGMENT_LIMIT = (
+        "segment-limit",
+        "access beyond a shortened segment",
+        "trap",
+        "The guest touches the top 4 MB, where the VMM lives: segments end below it, so the VMM makes the access.",
+        "Agesen et al., OSR 44(4) 2010, §3.3",
+    )
+    PAGE_FAULT_TRUE = (
+        "page-fault-true",
+        "true page fault",
+        "true-fault",
+        "The guest's own tables forbid the access: the guest gets its page fault.",
+        _SHADOW,
+    )
+    PAGE_FAULT_HIDDEN = (
+        "page-fault-hidden",
+        "hidden page fault",
+        "hidden-fault",
+        "The guest's tables allow the access, only the shadow entry was missing: filled, and the guest never knows.",
+        _SHADOW,
+    )
+    PAGE_FAULT_DIRTY = (
+        "page-fault-dirty",
+        "page fault for the dirty bit",
+        "hidden-fault",
+        "First write to a page: the shadow entry was read-only so that the VMM can set D in the guest's entry.",
+        _SHADOW,
+    )
+    PAGE_FAULT_TRACE = (
+        "page-fault-trace",
+        "trace fault",
+        "trace-fault",
+        "The guest writes to one of its own page or descriptor tables: the store is emulated, the shadow corrected.",
+        _SHADOW,
+    )
+    PAGE_FAULT_MMIO = (
+        "page-fault-mmio",
+        "page fault on device memory",
+        "device",
+        "No RAM lies behind this guest-physical address: the access goes to a device, or to nobody.",
+        _SHADOW,
+    )
+    EXTERNAL_INTERRUPT = (
+        "external-interrupt",
+        "physical interrupt",
+        "interrupt",
+        "The host's timer stopped the guest: a time slice is over, or a virtual device is due.",
+        "Intel SDM Vol. 3A, ch. 6",
+    )
+    EXCEPTION_REFLECTED = (
+        "exception-reflected",
+        "exception of the guest's own",
+        "reflect",
+        "The guest would have got this exception on bare metal too: the VMM delivers it through the guest's IDT.",
+        "Adams & Agesen, ASPLOS 2006, §2.2",
+    )
+    INTERRUPT_WINDOW = (
+        "interrupt-window",
+        "one instruction before an interrupt",
+        "interpret",
+        "An interrupt waits, but the instruction after sti or mov ss goes first: the VMM interprets just that one.",
+        "Intel SDM Vol. 2B, STI",
+    )
+    NOT_HOLDABLE = (
+        "not-holdable",
+        "state the hardware cannot hold",
+        "interpret",
+        "The VCPU's segments or mode have no deprivileged equivalent: the VMM interprets until they have one again.",
+        "Bugnion et al., TOCS 30(4) 2012: nonreversible segments",
+    )
+
+    def __new__(cls, name: str, label: str, cost: str, explanation: str, source: str) -> Self:
+        """Keep the columns beside the member; the name is its value."""
+        member = object.__new__(cls)
+        member._value_ = name
+        member.label = label
+        member.cost = cost
+        member.explanation = explanation
+        member.source = source
+        return member
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """What one reason amounted to; cycles are host cycles from the entry to the resume.
+
+    Attributes:
+        reason: Why the VMM was entered.
+        count: How often.
+        cycles: Sum over all entries.
+        shortest: Cycles of the cheapest.
+        longest: Cycles of the dearest.
+    """
+
+    reason: EntryReason
+    count: int
+    cycles: int
+    shortest: int
+    longest: int
+
+    @property
+    def average(self) -> float:
+        """Cycles of one entry on average."""
+        return self.cycles / self.count
+
+
+class Ledger:
+    """Entries of one VM by reason: count and cycles."""
+
+    STATE: ClassVar[tuple[str, ...]] = ("counts", "cycles", "shortest", "longest")
+    DERIVED: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self) -> None:
+        self.counts: dict[EntryReason, int] = {}
+        self.cycles: dict[EntryReason, int] = {}
+        self.shortest: dict[EntryReason, int] = {}
+        self.longest: dict[EntryReason, int] = {}
+
+    def record(self, reason: EntryReason, cycles: int) -> None:
+        """Enter one completed entry."""
+        if reason in self.counts:
+            self.counts[reason] += 1
+            self.cycles[reason] += cycles
+            self.shortest[reason] = min(self.shortest[reason], cycles)
+            self.longest[reason] = max(self.longest[reason], cycles)
+        else:
+            self.counts[reason] = 1
+            self.cycles[reason] = self.shortest[reason] = self.longest[reason] = cycles
+
+    def rows(self) -> tuple[LedgerRow, ...]:
+        """One row per reason that occurred, in the order of the table of reasons."""
+        return tuple(
+            LedgerRow(reason, self.counts[reason], self.cycles[reason], self.shortest[reason], self.longest[reason])
+            for reason in EntryReason
+            if reason in self.counts
+        )
+
+    @property
+    def total_count(self) -> int:
+        """All entries."""
+        return sum(self.counts.values())
+
+    @property
+    def total_cycles(self) -> int:
+        """Host cycles spent in all of them."""
+        return sum(self.cycles.values())

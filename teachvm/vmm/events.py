@@ -1,0 +1,285 @@
+"""Facts the VMM records: past tense, stamped by the recorder; those marked a phase are single visible steps."""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+from teachvm.trace.events import Event
+from teachvm.vmm.entries import EntryReason
+
+Change = tuple[str, int, int]
+"""Name of a register, flag or field of the VCPU, its value before, its value after."""
+
+
+class FaultKind(Enum):
+    """Whose page fault it is, and what the VMM does about it.
+
+    Source: Adams & Agesen, ASPLOS 2006, §2.4; Agesen et al., OSR 44(4) 2010, §3.2.
+    """
+
+    TRUE = "true"
+    HIDDEN = "hidden"
+    DIRTY = "dirty"
+    TRACE = "trace"
+    MMIO = "mmio"
+
+    @property
+    def reason(self) -> EntryReason:
+        """The entry reason of a page fault of this kind."""
+        return _REASONS[self]
+
+
+_REASONS: dict[FaultKind, EntryReason] = {
+    FaultKind.TRUE: EntryReason.PAGE_FAULT_TRUE,
+    FaultKind.HIDDEN: EntryReason.PAGE_FAULT_HIDDEN,
+    FaultKind.DIRTY: EntryReason.PAGE_FAULT_DIRTY,
+    FaultKind.TRACE: EntryReason.PAGE_FAULT_TRACE,
+    FaultKind.MMIO: EntryReason.PAGE_FAULT_MMIO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VmmEntered(Event):
+    """The hardware left the guest: the VMM runs at its own stack, in ring 0. A phase.
+
+    Attributes:
+        vm: Whose guest was left.
+        reason: Why.
+        vector: Exception or interrupt vector the hardware delivered.
+        error: Error code it pushed, or None.
+        eip: Guest instruction that was to be executed.
+        cpl: Virtual privilege level of the guest.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    reason: EntryReason
+    vector: int
+    error: int | None
+    eip: int
+    cpl: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionDecoded(Event):
+    """The VMM read the instruction at the guest's EIP through the guest's own tables. A phase.
+
+    Attributes:
+        vm: Whose.
+        eip: Where it stands.
+        bytes: Its bytes.
+        text: What it says.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    eip: int
+    bytes: builtins.bytes
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionEmulated(Event):
+    """The VCPU's software CPU completed one instruction. A phase.
+
+    Attributes:
+        vm: Whose.
+        eip: Where the instruction stands.
+        changes: What it changed of the virtual state, but for EIP moving on to the next instruction.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    eip: int
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultClassified(Event):
+    """The VMM walked the guest's tables and knows whose page fault it is. A phase.
+
+    Attributes:
+        vm: Whose.
+        kind: What the walk found.
+        linear: The faulting gVA.
+        gpa: Guest-physical address behind it; None when the guest's tables give none.
+        guest_saw: Whether the guest is told.
+        write: The access was a store.
+        user: It was made at virtual CPL 3.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    kind: FaultKind
+    linear: int
+    gpa: int | None
+    guest_saw: bool
+    write: bool
+    user: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowFilled(Event):
+    """A shadow entry was written: the hardware can now translate the page by itself. A phase.
+
+    Attributes:
+        vm: Whose.
+        linear: gVA of the access.
+        gpa: Guest-physical address of the page.
+        hpa: Host-physical address of the page.
+        entry: The shadow entry.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    linear: int
+    gpa: int
+    hpa: int
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowDropped(Event):
+    """Shadow entries were thrown away; they come back by hidden faults.
+
+    Attributes:
+        vm: Whose.
+        entries: How many leaf entries.
+        cause: `write` to a guest table, `invlpg`, `protect` for a new trace, `evict`, or `drop`.
+    """
+
+    vm: str
+    entries: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultReflected(Event):
+    """The VMM delivered an exception through the guest's own IDT. A phase.
+
+    Attributes:
+        vm: Whose.
+        vector: Exception vector.
+        error: Error code the guest gets, or None.
+        cr2: What the guest's CR2 now holds, for a page fault.
+        eip: The guest's handler.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    vector: int
+    error: int | None
+    cr2: int | None
+    eip: int
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptInjected(Event):
+    """The VMM delivered a virtual interrupt through the guest's own IDT. A phase.
+
+    Attributes:
+        vm: Whose.
+        vector: What the virtual interrupt controller answered.
+        eip: The guest's handler.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    vector: int
+    eip: int
+
+
+@dataclass(frozen=True, slots=True)
+class GuestResumed(Event):
+    """The VMM executed IRET: the hardware runs the guest again. A phase.
+
+    Attributes:
+        vm: Whose.
+        eip: Guest instruction that comes next.
+        cpl: Virtual privilege level it runs at.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    eip: int
+    cpl: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionInterpreted(Event):
+    """The VMM executed one guest instruction in software without resuming the guest first. A phase.
+
+    Attributes:
+        vm: Whose.
+        reason: Why the hardware could not.
+        eip: Where the instruction stands.
+        changes: What it changed of the virtual state, but for EIP moving on to the next instruction.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    reason: EntryReason
+    eip: int
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VcpuSwitched(Event):
+    """Another VM got the processor: registers, segments, tables and CR3 were exchanged. A phase.
+
+    Attributes:
+        before: Who had it; None if nobody.
+        after: Who has it now.
+    """
+
+    PHASE: ClassVar[bool] = True
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class VcpuBlocked(Event):
+    """A guest halted: its VCPU waits and needs no processor.
+
+    Attributes:
+        vm: Whose.
+        wake_at: Host cycles at which its next virtual device is due; None if nothing is.
+    """
+
+    vm: str
+    wake_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedDropped(Event):
+    """Everything the VMM can compute again was thrown away.
+
+    Attributes:
+        vm: Whose.
+        frames: Host frames that became free.
+    """
+
+    vm: str
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class SensitiveIgnored(Event):
+    """A sensitive instruction ran silently, with another effect than on bare metal; no VMM could notice.
+
+    Recorded by an observer outside the machine that compares the guest with a bare-metal run.
+
+    Attributes:
+        vm: Whose.
+        eip: Where the instruction stands.
+        text: What it says.
+        why: What it would have done on bare metal, and what it did.
+    """
+
+    vm: str
+    eip: int
+    text: str
+    why: str

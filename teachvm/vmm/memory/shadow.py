@@ -1,0 +1,322 @@
+"""Shadow page tables: what the hardware's walker really reads while a guest runs.
+
+One shadow directory per guest directory and one shadow table per guest table (and per right its directory entry
+grants), kept when the guest changes CR3 and kept coherent by write traces. A shadow entry exists only if the guest's
+entries allow the access and have A set; it is writable only if the guest's has D set. So the tables are a cache: all of
+it may be thrown away at any moment, and comes back by hidden faults.
+
+Source: Adams & Agesen, ASPLOS 2006, §2.4; Agesen et al., OSR 44(4) 2010, §3.2; Linux, virt/kvm/x86/mmu.rst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Final, NamedTuple
+
+from teachvm.host.frames import OutOfFramesError, Owner, OwnerKind
+from teachvm.isa import paging
+from teachvm.isa.paging import ENTRIES, ENTRY_SIZE, FRAME, PAGE_SHIFT, PAGE_SIZE, RW, US, P
+from teachvm.vmm.addresses import Gfn, Gpa, Gva, Hfn
+from teachvm.vmm.memory.guest import GuestMemory
+from teachvm.vmm.memory.walk import GuestWalk, PagingMode
+from teachvm.vmm.region import DIRECTORY_INDEX, VmmRegion
+
+FLAT: Final = -1
+"""Stands for the page directory, or table, of a guest with paging off: gVA = gPA."""
+DEFAULT_BUDGET: Final = 128
+"""Most host frames one VM's shadow tables may take."""
+LEAST_BUDGET: Final = 16
+"""One instruction can need a directory and twelve tables at once; fewer frames could evict each other for ever."""
+
+
+class DirectoryKey(NamedTuple):
+    """What a shadow directory was made from: a guest directory, and CR0.WP, which changes what entries mean."""
+
+    gfn: int
+    wp: bool
+
+
+class TableKey(NamedTuple):
+    """What a shadow table was made from.
+
+    Attributes:
+        gfn: The guest table; the guest directory for a 4 MB page; `FLAT`.
+        place: Directory index of a 4 MB page or a flat table; -1 for a guest table, which may stand anywhere.
+        rights: U/S and R/W of the directory entries it stands behind.
+        wp: CR0.WP.
+    """
+
+    gfn: int
+    place: int
+    rights: int
+    wp: bool
+
+
+class ShadowTables:
+    """The shadow directories and tables of one VM, in host frames.
+
+    State, apart from the contents of those frames: which guest table each stands for (`directories`, `tables`), where
+    tables are linked (`links`: physical address of a shadow directory entry to table frame), which guest frame each
+    leaf maps (`leaves`: physical address of the entry to guest frame), and which directory is in use (`active`).
+    """
+
+    STATE: ClassVar[tuple[str, ...]] = ("directories", "tables", "links", "leaves", "active")
+    DERIVED: ClassVar[tuple[str, ...]] = ("memory", "region", "budget", "owner", "flush", "dropped", "_host", "_ram")
+
+    def __init__(self, memory: GuestMemory, region: VmmRegion, vm: str, budget: int = DEFAULT_BUDGET) -> None:
+        """Start empty.
+
+        Args:
+            memory: The guest's physical memory; its host's frames hold the tables.
+            region: The VMM's own part of every address space.
+            vm: The VM's name.
+            budget: Most frames the tables may take.
+
+        Raises:
+            ValueError: The budget is too small for one instruction.
+        """
+        if budget < LEAST_BUDGET:
+            raise ValueError(f"shadow tables need at least {LEAST_BUDGET} frames")
+        self.memory = memory
+        self.region = region
+        self.budget = budget
+        self.owner = Owner(OwnerKind.VMM, vm, "shadow")
+        self.flush: Callable[[Gva | None], None] = _ignore_flush
+        """Told when the hardware's TLB may hold what is gone: one page of the active directory, or everything."""
+        self.dropped: Callable[[int, str], None] = _ignore_drop
+        """Told how many leaf entries were thrown away, and why."""
+        self._host = memory.host
+        self._ram = memory.host.machine.memory
+        self.directories: dict[DirectoryKey, Hfn] = {}
+        self.tables: dict[TableKey, Hfn] = {}
+        self.links: dict[int, Hfn] = {}
+        self.leaves: dict[int, Gfn] = {}
+        self.active: DirectoryKey | None = None
+
+    # ---- in use --------------------------------------------------------------------------------
+
+    def activate(self, mode: PagingMode) -> int:
+        """Make the shadow of the guest's present directory the one in use.
+
+        Returns:
+            Host-physical address for the hardware's CR3.
+        """
+        gfn = mode.directory
+        key = DirectoryKey(FLAT if gfn is None else gfn, True if gfn is None else mode.wp)
+        self.active = key
+        hfn = self.directories.get(key)
+        if hfn is None:
+            hfn = self._frame(spare=None)
+            self.directories[key] = hfn
+            self._ram.write(_entry(hfn, DIRECTORY_INDEX), 4, self.region.directory_entry)
+            self._trace(key.gfn)
+        return hfn << PAGE_SHIFT
+
+    def entry(self, linear: Gva) -> int | None:
+        """The present leaf entry for a gVA in the active directory, or None."""
+        address = self._leaf_address(linear)
+        if address is None or address not in self.leaves:
+            return None
+        return self._ram.read(address, 4)
+
+    def _leaf_address(self, linear: Gva) -> int | None:
+        if self.active is None or self.active not in self.directories:
+            return None
+        high, low, _ = paging.split(linear)
+        table = self.links.get(_entry(self.directories[self.active], high))
+        return None if table is None else _entry(table, low)
+
+    def fill(self, linear: Gva, walk: GuestWalk, *, write: bool, wp: bool) -> int:
+        """Write the shadow entry for an access the guest's tables allow, after A (and D for a write) were set there.
+
+        Args:
+            linear: The gVA.
+            walk: The guest's entries as they are now.
+            write: The access is a store.
+            wp: The guest's CR0.WP.
+
+        Returns:
+            The entry.
+        """
+        high, low, _ = paging.split(linear)
+        address = _entry(self._table(high, walk, wp=wp), low)
+        gfn = Gfn(walk.gpa >> PAGE_SHIFT)
+        us, rw = walk.user, walk.writable
+        if not rw and not wp and (write or not us):
+            # CR0.WP = 0 lets the guest's kernel write here. The hardware keeps WP = 1, so the page becomes writable,
+            # and a supervisor page so that the guest's programs cannot write it: they fault and turn it back.
+            us, rw = False, True
+        rw = rw and walk.dirty and gfn not in self.memory.traced
+        entry = self.memory.hfn(gfn) << PAGE_SHIFT | P | (US if us else 0) | (RW if rw else 0)
+        self.leaves[address] = gfn
+        self._ram.write(address, 4, entry)
+        return entry
+
+    def _table(self, high: int, walk: GuestWalk, *, wp: bool) -> Hfn:
+        """The shadow table behind a directory index, made and linked if it does not exist."""
+        assert self.active is not None
+        if walk.table is not None:
+            key = TableKey(walk.table, -1, walk.pde & (US | RW), wp)
+        else:
+            key = TableKey(FLAT if walk.directory is None else walk.directory, high, 0, wp)
+        table = self.tables.get(key)
+        if table is None:
+            table = self._frame(spare=self.active)
+            self.tables[key] = table
+            if walk.table is not None:
+                self._trace(key.gfn)
+        link = _entry(self.directories[self.active], high)
+        if self.links.get(link) != table:
+            self.links[link] = table
+            self._ram.write(link, 4, table << PAGE_SHIFT | P | RW | US)
+        return table
+
+    # ---- coherence -----------------------------------------------------------------------------
+
+    def guest_wrote(self, gpa: Gpa, size: int) -> None:
+        """A store changed a traced page: what was derived from those bytes goes."""
+        gfn = gpa >> PAGE_SHIFT
+        first = (gpa & PAGE_SIZE - 1) // ENTRY_SIZE
+        last = ((gpa & PAGE_SIZE - 1) + size - 1) // ENTRY_SIZE
+        gone = 0
+        for index in range(first, last + 1):
+            for key, table in list(self.tables.items()):
+                if key.gfn == gfn and key.place == -1:
+                    gone += self._drop_leaf(_entry(table, index))
+                elif key.gfn == gfn and key.place == index:
+                    gone += self._evict_table(key)
+            for directory, hfn in self.directories.items():
+                if directory.gfn == gfn and index != DIRECTORY_INDEX:
+                    self._unlink(_entry(hfn, index))
+        if gone:
+            self.dropped(gone, "write")
+
+    def drop_page(self, linear: Gva) -> None:
+        """What INVLPG asks for: the page's entry in the active directory goes."""
+        address = self._leaf_address(linear)
+        if address is not None and self._drop_leaf(address):
+            self.dropped(1, "invlpg")
+        self.flush(linear)
+
+    def protect(self, gfn: Gfn) -> None:
+        """Report stores to a guest page from now on: no shadow entry may let one through."""
+        if self.memory.trace(gfn):
+            gone = 0
+            for address in [address for address, mapped in self.leaves.items() if mapped == gfn]:
+                if self._ram.read(address, 4) & RW:
+                    gone += self._drop_leaf(address)
+            if gone:
+                self.dropped(gone, "protect")
+
+    def drop_derived(self) -> int:
+        """Throw everything away but the directory in use, which becomes empty.
+
+        Returns:
+            How many frames became free.
+        """
+        before = len(self.directories) + len(self.tables)
+        gone = sum(self._evict_table(key) for key in list(self.tables))
+        for key in list(self.directories):
+            if key != self.active:
+                self._evict_directory(key)
+        self.dropped(gone, "drop")
+        self.flush(None)
+        return before - len(self.directories) - len(self.tables)
+
+    # ---- inside --------------------------------------------------------------------------------
+
+    def _trace(self, gfn: int) -> None:
+        if gfn != FLAT and self.memory.is_ram(Gfn(gfn)):
+            self.protect(Gfn(gfn))
+
+    def _untrace(self, gfn: int) -> None:
+        if gfn != FLAT and self.memory.is_ram(Gfn(gfn)):
+            self.memory.untrace(Gfn(gfn))
+
+    def _frame(self, spare: DirectoryKey | None) -> Hfn:
+        """A zeroed frame, after evicting the oldest table or directory if none is left.
+
+        Args:
+            spare: A directory that must stay, beside the active one.
+
+        Raises:
+            OutOfFramesError: The host has no frame and there is nothing left to evict.
+        """
+        while True:
+            if len(self.directories) + len(self.tables) < self.budget:
+                try:
+                    hfn = Hfn(self._host.frames.allocate(self.owner)[0])
+                except OutOfFramesError:
+                    if not self._evict_oldest(spare):
+                        raise
+                else:
+                    self._ram.write_bytes(hfn << PAGE_SHIFT, bytes(PAGE_SIZE))
+                    return hfn
+            else:
+                self._evict_oldest(spare)
+
+    def _evict_oldest(self, spare: DirectoryKey | None) -> bool:
+        for key in self.tables:
+            self.dropped(self._evict_table(key), "evict")
+            return True
+        for directory in self.directories:
+            if directory not in (self.active, spare):
+                self._evict_directory(directory)
+                return True
+        return False
+
+    def _evict_table(self, key: TableKey) -> int:
+        table = self.tables.pop(key)
+        for link in [link for link, linked in self.links.items() if linked == table]:
+            self._unlink(link)
+        gone = sum(self.leaves.pop(_entry(table, index), None) is not None for index in range(ENTRIES))
+        self._host.frames.release(table)
+        if key.place == -1:
+            self._untrace(key.gfn)
+        self.flush(None)
+        return gone
+
+    def _evict_directory(self, key: DirectoryKey) -> None:
+        hfn = self.directories.pop(key)
+        for index in range(ENTRIES):
+            self.links.pop(_entry(hfn, index), None)
+        self._host.frames.release(hfn)
+        self._untrace(key.gfn)
+
+    def _unlink(self, link: int) -> None:
+        if self.links.pop(link, None) is not None:
+            self._ram.write(link, 4, 0)
+            self.flush(None)
+
+    def _drop_leaf(self, address: int) -> int:
+        if self.leaves.pop(address, None) is None:
+            return 0
+        self._ram.write(address, 4, 0)
+        for linear in self._linear_of(address):
+            self.flush(linear)
+        return 1
+
+    def _linear_of(self, address: int) -> list[Gva]:
+        """Where the active directory shows a leaf entry."""
+        if self.active is None or self.active not in self.directories:
+            return []
+        base = self.directories[self.active] << PAGE_SHIFT
+        table, low = address >> PAGE_SHIFT, (address & PAGE_SIZE - 1) // ENTRY_SIZE
+        return [
+            Gva(paging.join((link - base) // ENTRY_SIZE, low))
+            for link, linked in self.links.items()
+            if linked == table and link & FRAME == base
+        ]
+
+
+def _entry(hfn: int, index: int) -> int:
+    """Physical address of an entry of a directory or table."""
+    return (hfn << PAGE_SHIFT) + index * ENTRY_SIZE
+
+
+def _ignore_flush(linear: Gva | None) -> None:
+    """No hardware runs this VM."""
+
+
+def _ignore_drop(entries: int, cause: str) -> None:
+    """Nobody listens."""

@@ -1,0 +1,266 @@
+"""One virtual processor: the guest's own registers, and how they get into the hardware and out of it.
+
+The software CPU holds the virtual state whenever the VMM has control, and can execute an instruction or deliver an
+interrupt in it: that is all the emulation there is. While the guest runs, the hardware holds the general registers,
+EIP, most of EFLAGS and the segment registers; the software CPU keeps the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
+
+from teachvm.host.host import Host
+from teachvm.isa.control import (
+    CR0_AM,
+    CR0_ET,
+    CR0_MP,
+    CR0_NE,
+    CR0_PE,
+    CR0_PG,
+    CR0_TS,
+    CR0_WP,
+    CR4_TSD,
+)
+from teachvm.isa.descriptors import Segment, flat_code, flat_data, null_segment
+from teachvm.isa.flags import RF, VM
+from teachvm.isa.operands import CS, ESP, SS
+from teachvm.machine.computer import Board
+from teachvm.machine.cpu import Cpu
+from teachvm.machine.events import HandlerEntered, PageWalked
+from teachvm.machine.exceptions import Interruption
+from teachvm.machine.interrupts import deliver_through_idt
+from teachvm.machine.tlb import Tlb, TlbEntry
+from teachvm.trace.events import Event
+from teachvm.trace.recorder import Recorder
+from teachvm.vmm.addresses import Gva
+from teachvm.vmm.deprivilege import data_register, hardware_flags, hardware_ring, hardware_selector, virtual_flags
+from teachvm.vmm.descriptors import ShadowGdt
+from teachvm.vmm.memory.guest import GuestMemory
+from teachvm.vmm.memory.shadow import ShadowTables
+from teachvm.vmm.memory.walk import PagingMode
+from teachvm.vmm.region import FRAME_BASE, GDTR, IDTR, RESUME, TR, VMM_CS, VMM_SS
+from teachvm.vmm.view import GuestState, guest_segments, guest_state, virtual_ring
+
+GUEST_CR0: Final = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_TS | CR0_MP | CR0_PE
+"""CR0 while a guest runs: paging for isolation, WP for write traces, TS so that FPU use would be noticed."""
+GUEST_CR4: Final = CR4_TSD
+"""CR4 while a guest runs: reading the time traps, because the guest has a time of its own."""
+DATA_REGISTERS: Final = (0, 3, 4, 5)
+"""ES DS FS GS: not part of the frame on the VMM's stack."""
+
+
+class EmulationRecorder(Recorder):
+    """Records what the software CPU does as plain facts: the phases of a trap are the VMM's steps, not its walks.
+
+    `handler` is the vector whose handler the software CPU entered last: a double fault's, if it came to that.
+    """
+
+    def __init__(self, world: Recorder) -> None:
+        super().__init__(world.clock, world.log)
+        self.handler = 0
+
+    def emit(self, kind: type[Event], /, **fields: Any) -> None:
+        """Pass a fact on, unless it is a page walk: each byte the software CPU touches would be one."""
+        if kind is not PageWalked:
+            super().emit(kind, **fields)
+
+    def mark(self, kind: type[Event], /, **fields: Any) -> None:
+        """Keep the handler in mind and say nothing: the VMM marks what it does itself."""
+        if kind is HandlerEntered:
+            self.handler = fields["vector"]
+
+
+class ShadowTlb(Tlb):
+    """The VCPU's TLB: the shadow tables, with the hardware's TLB in front of them, are what it stands for.
+
+    It holds no entries, so the software CPU walks the guest's tables on each access; what the guest asks to be dropped
+    is dropped there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.page_dropped: Callable[[int], None] = _ignore_page
+        self.all_dropped: Callable[[], None] = _ignore_all
+
+    def insert(self, entry: TlbEntry) -> None:
+        """Keep nothing."""
+
+    def invalidate(self, linear: int) -> None:
+        """INVLPG."""
+        self.page_dropped(linear)
+
+    def flush(self) -> None:
+        """A load of CR3, or a change of PG or PSE."""
+        self.all_dropped()
+
+
+class Vcpu:
+    """A virtual CPU.
+
+    State: `in_guest`, that the hardware runs this guest now; `installed`, what the hardware's segment registers held
+    when it was resumed; `retired`, that it has completed an instruction since; `flush`, that the guest flushed its TLB
+    and the hardware's has to follow before the guest runs again.
+
+    Attributes:
+        cpu: The software CPU; registered on its own.
+        gdt: The shadow of the guest's GDT; registered on its own.
+    """
+
+    STATE: ClassVar[tuple[str, ...]] = ("in_guest", "installed", "retired", "flush")
+    DERIVED: ClassVar[tuple[str, ...]] = (
+        "name",
+        "cpu",
+        "gdt",
+        "region",
+        "delivered",
+        "_hardware",
+        "_visible",
+        "_quiet",
+    )
+
+    def __init__(self, name: str, host: Host, memory: GuestMemory, board: Board, shadow: ShadowTables) -> None:
+        """Make the processor of a VM, with everything zero.
+
+        Args:
+            name: The VM's.
+            host: On whose processor it will run.
+            memory: The guest's physical memory.
+            board: The VM's virtual board.
+            shadow: What the hardware will walk.
+        """
+        self.name = name
+        tlb = ShadowTlb()
+        tlb.page_dropped = lambda linear: shadow.drop_page(Gva(linear))
+        tlb.all_dropped = self._flushed
+        self.cpu = cpu = Cpu(name, memory, board.ports, None, tlb)
+        cpu.interrupts = board.pic
+        region = shadow.region
+        self.gdt = ShadowGdt(memory, region, shadow)
+        self.region = region
+        self.in_guest = False
+        self.installed: list[Segment] = [null_segment() for _ in range(6)]
+        self.retired = False
+        self.flush = False
+        self.delivered: Interruption | None = None
+        """What the software CPU delivered last; looked at right after."""
+        self._hardware = host.machine.cpu
+        self._visible = host.recorder
+        self._quiet = EmulationRecorder(host.recorder)
+        cpu.recorder = self._quiet
+        cpu.deliver = self._deliver
+
+    @property
+    def mode(self) -> PagingMode:
+        """The guest's control registers for paging."""
+        return PagingMode(self.cpu.cr0, self.cpu.cr3, self.cpu.cr4)
+
+    def state(self) -> GuestState:
+        """What the guest sees of its processor now."""
+        return guest_state(self.cpu, self, self.gdt.copy, self._hardware)
+
+    def show_walks(self, shown: bool) -> None:
+        """Let the software CPU's page walks be phases, or not."""
+        self.cpu.recorder = self._visible if shown else self._quiet
+
+    @property
+    def handler(self) -> int:
+        """Vector of the handler the software CPU entered last."""
+        return self._quiet.handler
+
+    def _flushed(self) -> None:
+        self.flush = True
+
+    def _deliver(self, cpu: Cpu, interruption: Interruption) -> None:
+        self.delivered = interruption
+        deliver_through_idt(cpu, interruption)
+
+    # ---- out of the hardware -------------------------------------------------------------------
+
+    def pull(self, *, shadow: bool, resume_flag: int) -> None:
+        """Take the guest's registers out of the hardware, which has just entered the VMM.
+
+        EIP, CS, EFLAGS, ESP and SS are in the frame it pushed; the other registers are as the guest left them.
+
+        Args:
+            shadow: The hardware was in the interrupt shadow of the instruction before.
+            resume_flag: RF, or 0, as it was before the exception: the frame of a fault has it set always.
+        """
+        eip, cs, eflags, esp, ss = self.region.read_frame()
+        hardware, cpu = self._hardware, self.cpu
+        held = list(hardware.segs)
+        for index, selector in ((CS, cs), (SS, ss)):
+            installed = self.installed[index]
+            held[index] = installed if installed.selector == selector else Segment(selector, 0, 0, 0)
+        cpu.segs[:] = guest_segments(cpu.segs, self.installed, held, self.gdt.copy)
+        cpu.regs[:] = hardware.regs
+        cpu.regs[ESP] = esp
+        cpu.eip = eip
+        cpu.cpl = virtual_ring(cs & 3)
+        cpu.eflags = virtual_flags(eflags, cpu.eflags) & ~RF | resume_flag
+        # Until an instruction has completed, a shadow that was on when the guest was resumed is still on.
+        cpu.shadow = shadow or (cpu.shadow and not self.retired)
+        cpu.trap_pending = False
+        self.in_guest = False
+
+    # ---- into the hardware ---------------------------------------------------------------------
+
+    def holdable(self) -> bool:
+        """Whether the hardware can run the guest as it stands, deprivileged."""
+        cpu = self.cpu
+        if cpu.cpl not in (0, 3) or not cpu.cr0 & CR0_PE or cpu.eflags & VM or cpu.halted:
+            return False
+        self.gdt.synchronize(cpu)
+        stack = cpu.segs[SS]
+        if not self.gdt.holds(cpu.segs[CS], cpu.eip) or not self.gdt.holds(stack):
+            return False
+        return stack.writable and stack.dpl == cpu.cpl and stack.selector & 3 == cpu.cpl
+
+    def push(self) -> None:
+        """Put the guest's registers into the hardware and go there with IRETD; `holdable` must have said yes."""
+        hardware, cpu = self._hardware, self.cpu
+        hardware.regs[:] = cpu.regs
+        for index in DATA_REGISTERS:
+            hardware.segs[index] = data_register(cpu.segs[index], cpu.cpl)
+        self.region.write_frame(
+            cpu.eip,
+            hardware_selector(cpu.segs[CS].selector, cpu.cpl),
+            hardware_flags(cpu.eflags),
+            cpu.regs[ESP],
+            hardware_selector(cpu.segs[SS].selector, cpu.cpl),
+        )
+        hardware.cr0 = GUEST_CR0 | cpu.cr0 & CR0_AM
+        hardware.regs[ESP] = FRAME_BASE
+        hardware.eip = RESUME
+        cycles = hardware.execute_one()
+        assert cycles, "the VMM's own IRETD faulted"
+        assert hardware.cpl == hardware_ring(cpu.cpl)
+        self.installed[:] = hardware.segs
+        self.retired = False
+        self.in_guest = True
+
+    def load_tables(self, directory: int) -> None:
+        """Make the hardware use this VM's VMM region: what a world switch exchanges besides the guest's registers.
+
+        Args:
+            directory: Host-physical address of the shadow directory.
+        """
+        hardware = self._hardware
+        hardware.cr0 = GUEST_CR0
+        hardware.cr4 = GUEST_CR4
+        hardware.write_cr3(directory)
+        hardware.gdtr, hardware.idtr = GDTR, IDTR
+        hardware.tr, hardware.ldtr = TR, null_segment()
+        hardware.segs[CS], hardware.segs[SS] = flat_code(VMM_CS), flat_data(VMM_SS)
+        hardware.cpl = 0
+        hardware.eflags = 2
+        hardware.halted = hardware.shadow = hardware.trap_pending = False
+        hardware.restored()
+
+
+def _ignore_page(linear: int) -> None:
+    """Nobody listens."""
+
+
+def _ignore_all() -> None:
+    """Nobody listens."""

@@ -1,0 +1,193 @@
+"""The guest's registers as the guest means them, wherever they are: in the VCPU, in the hardware, or half in each.
+
+Pure functions over anything that has the attributes of a processor, so that a view may hand in a captured state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from teachvm.isa.descriptors import Segment, TableRegister
+from teachvm.isa.operands import CS, SS
+from teachvm.vmm.deprivilege import virtual_flags, virtual_selector
+from teachvm.vmm.descriptors import guest_descriptor
+
+
+class Processor(Protocol):
+    """The registers of a CPU, real or captured."""
+
+    @property
+    def regs(self) -> Sequence[int]:
+        """General registers in ModRM order."""
+
+    @property
+    def eip(self) -> int:
+        """Next instruction."""
+
+    @property
+    def eflags(self) -> int:
+        """Flags."""
+
+    @property
+    def segs(self) -> Sequence[Segment]:
+        """ES CS SS DS FS GS."""
+
+    @property
+    def ldtr(self) -> Segment:
+        """Local descriptor table."""
+
+    @property
+    def tr(self) -> Segment:
+        """Task register."""
+
+    @property
+    def gdtr(self) -> TableRegister:
+        """Global descriptor table."""
+
+    @property
+    def idtr(self) -> TableRegister:
+        """Interrupt descriptor table."""
+
+    @property
+    def cr0(self) -> int:
+        """Modes."""
+
+    @property
+    def cr2(self) -> int:
+        """Page-fault address."""
+
+    @property
+    def cr3(self) -> int:
+        """Page directory."""
+
+    @property
+    def cr4(self) -> int:
+        """Extensions."""
+
+    @property
+    def dr(self) -> Sequence[int]:
+        """Debug registers."""
+
+    @property
+    def cpl(self) -> int:
+        """Privilege level."""
+
+    @property
+    def halted(self) -> bool:
+        """HLT was executed."""
+
+
+class Held(Protocol):
+    """What the VMM knows about the guest's registers while the hardware has them."""
+
+    @property
+    def in_guest(self) -> bool:
+        """The hardware has them."""
+
+    @property
+    def installed(self) -> Sequence[Segment]:
+        """Segment registers of the hardware when the guest was resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestState:
+    """Everything software can see of a processor at an instruction boundary.
+
+    Shape: `regs` in ModRM order, `segs` ES CS SS DS FS GS with their hidden parts.
+    """
+
+    regs: tuple[int, ...]
+    eip: int
+    eflags: int
+    segs: tuple[Segment, ...]
+    ldtr: Segment
+    tr: Segment
+    gdtr: TableRegister
+    idtr: TableRegister
+    cr0: int
+    cr2: int
+    cr3: int
+    cr4: int
+    dr: tuple[int, ...]
+    cpl: int
+    halted: bool
+
+
+def state_of(cpu: Processor) -> GuestState:
+    """What a processor holds: on bare metal that is what the guest sees."""
+    return GuestState(
+        tuple(cpu.regs),
+        cpu.eip,
+        cpu.eflags,
+        tuple(cpu.segs),
+        cpu.ldtr,
+        cpu.tr,
+        cpu.gdtr,
+        cpu.idtr,
+        cpu.cr0,
+        cpu.cr2,
+        cpu.cr3,
+        cpu.cr4,
+        tuple(cpu.dr),
+        cpu.cpl,
+        cpu.halted,
+    )
+
+
+def guest_state(vcpu: Processor, held: Held, table: bytes, hardware: Processor) -> GuestState:
+    """What a guest sees of its processor.
+
+    Args:
+        vcpu: The VCPU's software CPU.
+        held: What the VMM installed in the hardware.
+        table: The guest's GDT as copied.
+        hardware: The physical CPU; looked at only while it runs this guest.
+    """
+    if not held.in_guest:
+        return state_of(vcpu)
+    return GuestState(
+        tuple(hardware.regs),
+        hardware.eip,
+        virtual_flags(hardware.eflags, vcpu.eflags),
+        guest_segments(vcpu.segs, held.installed, hardware.segs, table),
+        vcpu.ldtr,
+        vcpu.tr,
+        vcpu.gdtr,
+        vcpu.idtr,
+        vcpu.cr0,
+        vcpu.cr2,
+        vcpu.cr3,
+        vcpu.cr4,
+        tuple(vcpu.dr),
+        virtual_ring(hardware.cpl),
+        False,
+    )
+
+
+def virtual_ring(cpl: int) -> int:
+    """The privilege level a guest believes it runs at, from the hardware's ring 1 or 3."""
+    return 0 if cpl == 1 else cpl
+
+
+def guest_segments(
+    virtual: Sequence[Segment], installed: Sequence[Segment], held: Sequence[Segment], table: bytes
+) -> tuple[Segment, ...]:
+    """Segment registers as the guest means them, from what the hardware holds.
+
+    A register that holds what the VMM put there is as the VCPU has it. Any other was loaded by the guest directly, from
+    the real GDT, so the guest's own descriptor is what it stands for.
+
+    Args:
+        virtual: The VCPU's registers when the VMM resumed the guest.
+        installed: What the hardware held then.
+        held: What the hardware holds now.
+        table: The guest's GDT as copied.
+    """
+    return tuple(
+        virtual[index]
+        if now == installed[index]
+        else guest_descriptor(table, virtual_selector(now.selector) if index in (CS, SS) else now.selector)
+        for index, now in enumerate(held)
+    )

@@ -1,0 +1,196 @@
+"""One virtual machine: a VCPU, guest-physical memory, a virtual board, and the engine that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from teachvm.host.host import Host
+from teachvm.host.stop import StopReason
+from teachvm.machine.computer import devices_for
+from teachvm.trace.state import Registry
+from teachvm.vmm.addresses import Gpa
+from teachvm.vmm.engines.protocol import Engine
+from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
+from teachvm.vmm.entries import Ledger
+from teachvm.vmm.events import ShadowDropped
+from teachvm.vmm.memory.guest import GuestMemory
+from teachvm.vmm.memory.shadow import DEFAULT_BUDGET, ShadowTables
+from teachvm.vmm.region import VmmRegion
+from teachvm.vmm.techniques import Technique
+from teachvm.vmm.vcpu import Vcpu
+
+ENGINES: dict[Technique, Callable[[Vm], Engine]] = {Technique.TRAP_AND_EMULATE: TrapAndEmulate}
+"""How a VM is run, by technique."""
+
+
+class Vm:
+    """A tenant of a host that believes to be a machine of its own.
+
+    Time: `time` counts, in cycles of 10 MHz, the instructions this guest has completed (repeated string instructions:
+    iterations) and the time it slept. It drives the virtual board and the virtual time stamp counter, so that neither
+    the VMM's work nor the other tenants show in it.
+
+    State: `time`; `direct` and `emulated`, instructions completed by the hardware and by the VMM; `idle_until`, the
+    time at which a halted guest wakes.
+
+    Attributes:
+        name: Unique on its host.
+        memory: Guest-physical memory.
+        board: The virtual devices.
+        shadow: The shadow page tables.
+        vcpu: The virtual processor.
+        ledger: What entries there were.
+        engine: The technique that runs it.
+    """
+
+    STATE: ClassVar[tuple[str, ...]] = (
+        "ended",
+        "wake_at",
+        "stalled",
+        "time",
+        "direct",
+        "emulated",
+        "idle_until",
+    )
+    DERIVED: ClassVar[tuple[str, ...]] = (
+        "name",
+        "host",
+        "region",
+        "memory",
+        "shadow",
+        "board",
+        "vcpu",
+        "ledger",
+        "engine",
+    )
+
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        memory_bytes: int,
+        *,
+        technique: Technique = Technique.TRAP_AND_EMULATE,
+        start_frame: int = 0,
+        shadow_budget: int = DEFAULT_BUDGET,
+    ) -> None:
+        """Make a VM with empty memory and a processor that has not been started, and admit it to its host.
+
+        Args:
+            host: Whose tenant it is.
+            name: Unique on that host.
+            memory_bytes: Guest RAM, a multiple of 4096.
+            technique: How to run it.
+            start_frame: Lowest host frame for guest RAM; what lies below stays free for the VMM.
+            shadow_budget: Most host frames for shadow tables.
+
+        Raises:
+            OutOfFramesError: The host has too little memory.
+            ValueError: The name is taken, the size is no multiple of a page, or the budget too small.
+        """
+        self.name = name
+        self.host = host
+        self.ended: StopReason | None = None
+        self.wake_at: int | None = None
+        self.stalled = 0
+        self.time = 0
+        self.direct = 0
+        self.emulated = 0
+        self.idle_until: int | None = None
+        self.region = VmmRegion(host, name)
+        self.memory = GuestMemory(host, name, memory_bytes, start=start_frame)
+        self.shadow = ShadowTables(self.memory, self.region, name, shadow_budget)
+        self.board = devices_for(name, self.guest_time, host.recorder)
+        self.vcpu = Vcpu(name, host, self.memory, self.board, self.shadow)
+        self.vcpu.cpu.tsc = self.guest_time
+        self.vcpu.cpu.budget = lambda: max(1, self.board.timer.due - self.time)
+        self.ledger = Ledger()
+        self.memory.wrote = self._table_written
+        self.shadow.dropped = self._shadow_dropped
+        self.engine = ENGINES[technique](self)
+        host.admit(self)
+
+    def register(self, registry: Registry) -> None:
+        """Enter the VM's state in a world's registry, under its name."""
+        name = self.name
+        registry.add(f"{name}.memory", self.memory)
+        registry.add(f"{name}.shadow", self.shadow)
+        registry.add(f"{name}.vcpu", self.vcpu.cpu)
+        registry.add(f"{name}.held", self.vcpu)
+        registry.add(f"{name}.gdt", self.vcpu.gdt)
+        self.board.register(registry, name)
+        registry.add(f"{name}.ledger", self.ledger)
+        for path, thing in self.engine.state():
+            registry.add(f"{name}.{path}", thing)
+        registry.add(name, self)
+
+    def turn(self) -> None:
+        """Let the processor do the next thing for this VM."""
+        self.engine.turn()
+
+    # ---- the guest's time ----------------------------------------------------------------------
+
+    def guest_time(self) -> int:
+        """The guest's clock in cycles of 10 MHz."""
+        return self.time
+
+    def completed(self, cycles: int, *, direct: bool) -> None:
+        """The guest completed an instruction."""
+        self.time += cycles
+        if direct:
+            self.direct += 1
+        else:
+            self.emulated += 1
+
+    def service(self) -> None:
+        """Bring the virtual devices up to the guest's time."""
+        if self.time >= self.board.timer.due:
+            self.board.service()
+
+    def next_due(self) -> int | None:
+        """Host cycles at which the next virtual device is due, if the guest's clock runs from now on."""
+        due = self.board.next_due()
+        return None if due is None else self.host.clock.cycles + due - self.time
+
+    def sleep(self) -> None:
+        """The guest waits for its next virtual device."""
+        self.idle_until = self.board.next_due()
+
+    def awake(self) -> None:
+        """The time a halted guest waited for has come."""
+        if self.idle_until is not None:
+            self.time = max(self.time, self.idle_until)
+            self.idle_until = None
+
+    def set_timer(self) -> None:
+        """Set the host's timer for whatever has to stop the guest first.
+
+        A virtual device is due at an exact instruction of the guest's, but the 8254 counts in steps of about eight
+        cycles. So the VMM waits for up to that long before it resumes the guest: the interrupt then comes exactly when
+        the guest has executed as many instructions as it would have on bare metal.
+        """
+        host = self.host
+        timer = host.timer
+        assert timer is not None
+        due, deadline = self.next_due(), host.deadline()
+        if due is None and deadline is None:
+            timer.disarm()
+            return
+        if deadline is not None and (due is None or deadline < due):
+            at = timer.arm(deadline)
+            if due is None or at < due:
+                return
+        assert due is not None
+        at = timer.arm(due)
+        host.clock.spend(max(0, at - due))
+
+    # ---- wiring --------------------------------------------------------------------------------
+
+    def _table_written(self, gpa: Gpa, size: int) -> None:
+        self.shadow.guest_wrote(gpa, size)
+        self.vcpu.gdt.guest_wrote(gpa)
+
+    def _shadow_dropped(self, entries: int, cause: str) -> None:
+        if entries:
+            self.host.recorder.emit(ShadowDropped, vm=self.name, entries=entries, cause=cause)
