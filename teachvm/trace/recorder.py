@@ -26,12 +26,12 @@ class Recorder:
         self.stop_when: Callable[[Event], bool] | None = None
         """Armed by the timeline: a phase for which it answers true raises PhaseReached."""
 
-    def emit(self, kind: type[Event], **fields: Any) -> None:
+    def emit(self, kind: type[Event], /, **fields: Any) -> None:
         """Publish a fact that belongs to the current moment."""
         clock = self.clock
         self.log.publish(kind(clock.now, clock.cycles, **fields))
 
-    def mark(self, kind: type[Event], **fields: Any) -> None:
+    def mark(self, kind: type[Event], /, **fields: Any) -> None:
         """Publish a fact that is a phase of its own: one visible thing inside the current unit.
 
         Raises:
