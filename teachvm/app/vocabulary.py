@@ -12,6 +12,7 @@ from dataclasses import fields
 import teachvm.machine.events
 import teachvm.vmm.events  # noqa: F401 - events enter their table by being declared, here and in the line above
 from teachvm.app.keys import KEYS
+from teachvm.guest.library import GUESTS, PROGRAMS
 from teachvm.host.costs import COSTS
 from teachvm.isa.exceptions import VECTORS
 from teachvm.isa.row import InstructionClass
@@ -78,6 +79,23 @@ def _techniques() -> Iterator[Row]:
 def _paging() -> Iterator[Row]:
     for paging in Paging:
         yield {"name": paging.value, "label": paging.label, "available": paging.available}
+
+
+def _guests() -> Iterator[Row]:
+    for guest in GUESTS.values():
+        started: list[Json] = [name for name, _argument in guest.programs]
+        yield {
+            "name": guest.name,
+            "label": guest.title,
+            "explanation": guest.description,
+            "memory_bytes": guest.memory_bytes,
+            "starts": started,
+        }
+
+
+def _programs() -> Iterator[Row]:
+    for program in PROGRAMS.values():
+        yield {"name": program.name, "explanation": program.description, "argument": program.argument}
 
 
 def _cards() -> Iterator[Row]:
@@ -173,6 +191,8 @@ _SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "fault-kinds": _fault_kinds,
     "techniques": _techniques,
     "paging": _paging,
+    "guests": _guests,
+    "programs": _programs,
     "cards": _cards,
     "grains": _grains,
     "keys": _keys,

@@ -9,9 +9,12 @@ from typing import NoReturn
 import click
 
 from teachvm import __version__
-from teachvm.cli.exits import CommandError, ExitCode
+from teachvm.cli.asm import asm
+from teachvm.cli.exits import CommandError, ExitCode, explain
 from teachvm.cli.names import names
 from teachvm.cli.open import open_lesson
+
+TRACEBACK = "TEACHVM_TRACEBACK"
 
 
 class OpenOrCommand(click.Group):
@@ -48,31 +51,36 @@ def teachvm() -> None:
     """  # noqa: D301 - \b is click's own mark for lines it must not fill
 
 
-for command in (open_lesson, names):
+for command in (open_lesson, asm, names):
     teachvm.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and end the process with its exit code."""
+    code: int
     try:
         outcome = teachvm.main(arguments, prog_name="teachvm", standalone_mode=False)
         code = outcome if isinstance(outcome, int) else ExitCode.ENDED_WELL
         sys.stdout.flush()
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "teachvm"
-        code = _say(f"{error.format_message()} See: {where} --help")
-    except click.ClickException as error:
-        code = _say(error.format_message())
     except (click.Abort, KeyboardInterrupt):
         code = ExitCode.INTERRUPTED
-    except CommandError as error:
-        code = _say(str(error), error.code)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.ENDED_WELL
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "teachvm"
+        code = _report(CommandError(f"{error.format_message()} See: {where} --help"))
+    except click.ClickException as error:
+        code = _report(CommandError(error.format_message()))
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        code = _report(error)
     sys.exit(int(code))
 
 
-def _say(message: str, code: ExitCode = ExitCode.TOOL_ERROR) -> ExitCode:
-    click.echo(f"teachvm: {' '.join(message.split())}", err=True)
+def _report(error: Exception) -> ExitCode:
+    lines, code = explain(error)
+    for line in lines:
+        click.echo(line, err=True)
     return code

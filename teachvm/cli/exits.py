@@ -1,4 +1,4 @@
-"""Exit codes, and how an error becomes one line and one of them."""
+"""Exit codes, and how an error becomes lines for a person and one of them."""
 
 from __future__ import annotations
 
@@ -27,3 +27,40 @@ class CommandError(Exception):
     def __init__(self, message: str, code: ExitCode = ExitCode.TOOL_ERROR) -> None:
         super().__init__(message)
         self.code = code
+
+
+def explain(error: Exception) -> tuple[tuple[str, ...], ExitCode]:
+    """One line for each thing that is wrong, located ones as `file:line:column: what`, and the exit code.
+
+    An error nobody foresaw is a line too: people are not shown a traceback they did not ask for.
+    """
+    from teachvm.guest.image import GuestError
+    from teachvm.isa.assembler import AsmError
+    from teachvm.lesson.problems import LessonError
+    from teachvm.world.spec import SpecError
+
+    match error:
+        case CommandError():
+            return (_said(str(error)),), error.code
+        case AsmError():
+            return tuple(_flat(str(problem)) for problem in error.problems), ExitCode.CANNOT_RUN
+        case LessonError():
+            return tuple(_flat(problem.headline) for problem in error.problems), ExitCode.TOOL_ERROR
+        case GuestError():
+            return (_said(str(error)),), ExitCode.CANNOT_RUN
+        case SpecError():
+            return (_said(str(error)),), ExitCode.TOOL_ERROR
+        case OSError():
+            reason = error.strerror or str(error)
+            return (_said(f"{error.filename}: {reason}" if error.filename else reason),), ExitCode.TOOL_ERROR
+        case _:
+            what = f"internal error: {type(error).__name__}: {error} (TEACHVM_TRACEBACK=1 shows where)"
+            return (_said(what),), ExitCode.TOOL_ERROR
+
+
+def _said(message: str) -> str:
+    return f"teachvm: {_flat(message)}"
+
+
+def _flat(message: str) -> str:
+    return " ".join(message.split())
