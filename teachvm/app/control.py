@@ -1,0 +1,247 @@
+"""Moving one world for a person: steps of every grain, running, stopping, going back, changing the past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from teachvm.app.focus import Focus
+from teachvm.app.snapshot import Snapshot
+from teachvm.host.stop import StopKind
+from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAccepted, WalkReferenced
+from teachvm.trace.events import Event
+from teachvm.trace.grain import Grain
+from teachvm.trace.moment import START, Moment
+from teachvm.trace.timeline import Input, Outcome, Timeline
+from teachvm.vmm.events import GuestResumed, VmmEntered
+from teachvm.world.build import build
+from teachvm.world.spec import WorldSpec
+from teachvm.world.world import World
+
+BACK_UNITS = 256
+"""Units one slice of running backwards goes."""
+
+UNLIMITED = 1 << 40
+
+
+class Direction(Enum):
+    """Which way the world runs."""
+
+    FORWARD = "forward"
+    BACKWARD = "backward"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One clear line for the person: what happened, and what can be done. `failure` colours it as a problem."""
+
+    text: str
+    failure: bool = False
+
+
+class Control:
+    """One world on its timeline, and the person's place in it.
+
+    Attributes:
+        world: What is moved; another object after `rebuild`.
+        timeline: Where it is.
+        running: Direction of a run in progress, or None.
+        notice: The last thing the person has to be told, or None.
+        focus: What is looked at.
+    """
+
+    def __init__(self, spec: WorldSpec, make: Callable[[WorldSpec], World] = build) -> None:
+        """Build the world and stand at its beginning.
+
+        Raises:
+            SpecError, GuestError, AsmError: The world cannot be built.
+        """
+        self._make = make
+        self.world = make(spec)
+        self.timeline = Timeline(self.world)
+        self.running: Direction | None = None
+        self.notice: Notice | None = None
+        self.focus = Focus()
+        self._now: Snapshot | None = None
+        self._before: Snapshot | None = None
+
+    # ---- looking -------------------------------------------------------------------------------
+
+    @property
+    def position(self) -> Moment:
+        """Where the world stands."""
+        return self.timeline.position
+
+    def snapshot(self) -> Snapshot:
+        """The present moment, held still; the same object until the world moves or the focus changes."""
+        if self._now is None:
+            self._now = Snapshot(self.world, self.timeline, self.focus)
+        return self._now
+
+    def before(self) -> Snapshot | None:
+        """The moment shown before the last movement, for what changed; None at the beginning."""
+        return self._before
+
+    def look(self, focus: Focus) -> None:
+        """Look at something else; time does not move."""
+        self.focus = focus
+        if self._now is not None:
+            self._now = self._now.with_focus(focus)
+
+    def toggle_breakpoint(self, address: int) -> None:
+        """Set or clear a breakpoint at a linear address."""
+        self.look(replace(self.focus, breakpoints=self.focus.breakpoints ^ {address}))
+
+    # ---- moving --------------------------------------------------------------------------------
+
+    def step(self, grain: Grain) -> None:
+        """Go forward by one visible thing, one instruction, or to the next trap."""
+        self._leave()
+        match grain:
+            case Grain.VISIBLE:
+                outcome = self.timeline.step(self.visible)
+            case Grain.INSTRUCTION:
+                outcome = self.timeline.step_instruction()
+            case _:
+                outcome = self.timeline.run(UNLIMITED, stop_when=self.is_trap, keep_going=self._patience())
+        self._tell(outcome)
+
+    def back(self, grain: Grain) -> None:
+        """Go backwards by one visible thing, one instruction, or to the previous trap."""
+        self._leave()
+        match grain:
+            case Grain.VISIBLE:
+                self.timeline.back(self.visible)
+            case Grain.INSTRUCTION:
+                self.timeline.back_instruction()
+            case _:
+                if not self.timeline.back_to(Event, self.is_trap):
+                    self.timeline.seek(START)
+                    self.notice = Notice("No trap lies before this: this is the beginning.")
+
+    def seek(self, moment: Moment) -> None:
+        """Move the whole machine to a moment."""
+        self._leave()
+        self.timeline.seek(moment)
+
+    def reset(self) -> None:
+        """Back to the first moment."""
+        self.seek(START)
+
+    def inject(self, given: Input) -> None:
+        """Let something come from outside now; a future already seen becomes a fork."""
+        self._leave()
+        self.timeline.inject(given)
+
+    def rebuild(self, spec: WorldSpec) -> None:
+        """Exchange the world for another one, at its beginning.
+
+        Raises:
+            SpecError, GuestError, AsmError: It cannot be built; the old world stays.
+        """
+        world = self._make(spec)
+        self.stop()
+        self.world = world
+        self.timeline = Timeline(world)
+        self._now = self._before = None
+        self.notice = None
+
+    # ---- running -------------------------------------------------------------------------------
+
+    def start(self, direction: Direction = Direction.FORWARD) -> None:
+        """Begin to run; `work` does it, a slice at a time."""
+        self.notice = None
+        self.running = direction
+
+    def stop(self) -> None:
+        """Stop running; always works."""
+        self.running = None
+
+    def work(self, keep_going: Callable[[], bool], limit: int = UNLIMITED) -> bool:
+        """Do one slice of the run in progress.
+
+        Args:
+            keep_going: False when the slice's time is over; the caller has the clock, this has none.
+            limit: Most units of this slice.
+
+        Returns:
+            Whether the run goes on.
+        """
+        if self.running is Direction.FORWARD:
+            self._leave()
+            self._forward(keep_going, limit)
+        elif self.running is Direction.BACKWARD:
+            self._leave()
+            self._backward(limit)
+        return self.running is not None
+
+    def _forward(self, keep_going: Callable[[], bool], limit: int) -> None:
+        at_break = self._at_breakpoint if self.focus.breakpoints else None
+        outcome = self.timeline.run(limit, stop_at=at_break, keep_going=keep_going)
+        if outcome is Outcome.ENDED or outcome is Outcome.REACHED:
+            self.running = None
+            self._tell(outcome)
+
+    def _backward(self, limit: int) -> None:
+        here = self.timeline.position
+        floor = Moment(max(0, here.n - min(BACK_UNITS, limit)))
+        event = next(
+            (e for e in reversed(list(self.world.recorder.log.of(Event, floor, here))) if self.is_trap(e)), None
+        )
+        self.timeline.seek(floor if event is None else event.at)
+        if event is not None or floor == START:
+            self.running = None
+
+    def _at_breakpoint(self) -> bool:
+        cpu = self.world.host.machine.cpu
+        return cpu.eip in self.focus.breakpoints
+
+    # ---- what counts ---------------------------------------------------------------------------
+
+    def visible(self, event: Event) -> bool:
+        """Whether the finest step stops at a phase, given what the stage shows.
+
+        Walk references count only where a walk can be seen. Under a VMM the hardware's own delivery is part of the
+        entry it leads to, and a resume after which the instruction is complete is the instruction boundary itself.
+        """
+        if isinstance(event, WalkReferenced):
+            return "guest-walk" in self.focus.cards or "tlb" in self.focus.cards
+        if isinstance(event, ExceptionRaised | InterruptAccepted):
+            return not self.virtualized
+        if isinstance(event, HandlerEntered | GuestResumed):
+            return False
+        return True
+
+    def is_trap(self, event: Event) -> bool:
+        """Whether "next trap" stops at an event: an entry into the VMM, or on bare metal an interruption."""
+        if self.virtualized:
+            return isinstance(event, VmmEntered)
+        return isinstance(event, ExceptionRaised | InterruptAccepted)
+
+    @property
+    def virtualized(self) -> bool:
+        """Whether a VMM lies below the guests of this world."""
+        return self.world.virtualized
+
+    # ---- inside --------------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        self.notice = None
+        self._before = self._now
+        if self._before is not None:
+            self._before.leave()
+        self._now = None
+
+    def _tell(self, outcome: Outcome) -> None:
+        stopped = self.world.stopped
+        if outcome is Outcome.ENDED and stopped is not None:
+            self.notice = Notice(f"{stopped.text}. Step back, or press F3 to start again.", stopped.kind is StopKind.GUEST_FAILURE)
+        elif outcome is Outcome.LIMIT or outcome is Outcome.PAUSED:
+            self.notice = Notice("No trap came in the next two million instructions. Press Run to go on.")
+
+    @staticmethod
+    def _patience() -> Callable[[], bool]:
+        """Let the search for a trap look at two million units, then ask the person."""
+        remaining = iter(range(2_000_000 // 64))
+        return lambda: next(remaining, None) is not None

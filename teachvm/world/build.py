@@ -1,0 +1,65 @@
+"""From a specification to a world: the one place where the pieces of the machine room are put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from teachvm.guest import library, loader
+from teachvm.guest.image import Image
+from teachvm.host.bare import BareGuest
+from teachvm.host.costs import CostModel
+from teachvm.host.host import Host
+from teachvm.host.scheduler import RoundRobin
+from teachvm.machine.computer import Machine
+from teachvm.trace.recorder import Recorder
+from teachvm.vmm.techniques import Technique
+from teachvm.vmm.vm import Vm
+from teachvm.world.spec import VmSpec, WorldSpec, check
+from teachvm.world.world import Guest, World
+
+
+def build(spec: WorldSpec, folder: Path | None = None) -> World:
+    """Make a world whose guests are loaded and stand at their first instruction.
+
+    Args:
+        spec: What it consists of.
+        folder: Where guests and programs of one's own lie; nothing outside it is read.
+
+    Raises:
+        SpecError: The specification cannot be built.
+        GuestError, AsmError: A guest cannot be built or loaded.
+    """
+    check(spec)
+    asked = spec.host
+    recorder = Recorder()
+    machine = Machine(asked.name, asked.memory_bytes, recorder)
+    host = Host(
+        machine, recorder, name=asked.name, scheduler=RoundRobin(asked.quantum), costs=CostModel(asked.costs)
+    )
+    images = [_image(vm, folder) for vm in asked.vms]
+    if asked.vms[0].technique is Technique.BARE_METAL:
+        guest = _bare(host, asked.vms[0], images[0])
+        return World(spec, recorder, host, {guest.name: guest})
+    guests = [_virtual(host, vm, image) for vm, image in zip(asked.vms, images, strict=True)]
+    return World(spec, recorder, host, {guest.name: guest for guest in guests})
+
+
+def _image(vm: VmSpec, folder: Path | None) -> Image:
+    return library.build(vm.guest, [(program.name, program.arg) for program in vm.programs], folder)
+
+
+def _bare(host: Host, vm: VmSpec, image: Image) -> Guest:
+    tenant = BareGuest(host)
+    machine = host.machine
+    loader.load(image, vm.memory_bytes, machine.memory.write_bytes)
+    loader.start(machine.cpu, image)
+    machine.cpu.restored()
+    return Guest(tenant.name, vm, image, machine.board)
+
+
+def _virtual(host: Host, asked: VmSpec, image: Image) -> Guest:
+    vm = Vm(host, asked.name, asked.memory_bytes, technique=asked.technique)
+    loader.load(image, asked.memory_bytes, vm.memory.write_bytes)
+    loader.start(vm.vcpu.cpu, image)
+    vm.vcpu.cpu.restored()
+    return Guest(vm.name, asked, image, vm.board)

@@ -1,0 +1,114 @@
+"""A world: one host with its tenants, on one timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from teachvm.guest.image import Image
+from teachvm.guest.symbols import Symbols
+from teachvm.host.host import Host
+from teachvm.host.stop import StopKind, StopReason
+from teachvm.machine.computer import Board
+from teachvm.machine.memory import Memory
+from teachvm.trace.recorder import Recorder
+from teachvm.trace.state import Registry
+from teachvm.vmm.techniques import Technique
+from teachvm.world.events import WorldEnded
+from teachvm.world.spec import VmSpec, WorldSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """One guest of the world, however it is run.
+
+    Attributes:
+        name: The tenant's name: the VM's, or the host's for bare metal.
+        spec: What was asked for.
+        image: What the loader put into its memory.
+        board: The devices it talks to: the physical ones on bare metal, its virtual ones in a VM.
+    """
+
+    name: str
+    spec: VmSpec
+    image: Image
+    board: Board
+
+    @property
+    def symbols(self) -> Symbols:
+        """Names of its places."""
+        return self.image.symbols
+
+
+class World:
+    """Everything that moves together; deterministic, and moved by a timeline only.
+
+    Attributes:
+        spec: What it was built from.
+        recorder: Clock and event log.
+        registry: All state but memory pages.
+        host: The physical machine and its tenants.
+        guests: By tenant name.
+
+    State: `ended`, that the end was noted.
+    """
+
+    STATE: ClassVar[tuple[str, ...]] = ("ended",)
+    DERIVED: ClassVar[tuple[str, ...]] = ("spec", "recorder", "registry", "host", "guests")
+
+    def __init__(self, spec: WorldSpec, recorder: Recorder, host: Host, guests: Mapping[str, Guest]) -> None:
+        self.spec = spec
+        self.recorder = recorder
+        self.host = host
+        self.guests = dict(guests)
+        self.ended = False
+        self.registry = Registry()
+        self.registry.add("clock", recorder.clock)
+        host.machine.register(self.registry)
+        host.register(self.registry)
+        for tenant in host.tenants.values():
+            tenant.register(self.registry)
+        self.registry.add("world", self)
+
+    @property
+    def memories(self) -> Sequence[Memory]:
+        """The host's RAM: all guests' memory lies in it."""
+        return (self.host.machine.memory,)
+
+    @property
+    def stopped(self) -> StopReason | None:
+        """Why nothing runs any more, or None."""
+        return self.host.stopped
+
+    @property
+    def virtualized(self) -> bool:
+        """Whether a VMM lies below the guests."""
+        return self.spec.host.vms[0].technique is not Technique.BARE_METAL
+
+    def unit(self) -> bool:
+        """Execute until one instruction is complete, or one idle hop; False when nothing can run any more."""
+        clock, host = self.recorder.clock, self.host
+        before = clock.n
+        while clock.n == before:
+            if host.stopped is not None:
+                self._end(host.stopped)
+                return False
+            host.turn()
+        return True
+
+    def _end(self, reason: StopReason) -> None:
+        if not self.ended:
+            self.ended = True
+            self.recorder.mark(WorldEnded, text=reason.text, failed=reason.kind is StopKind.GUEST_FAILURE)
+
+    def console(self, guest: str) -> str:
+        """What a guest has written to its serial port, as far as it is kept."""
+        return self.guests[guest].board.console.text.decode("latin-1")
+
+    def read_physical(self, address: int, size: int) -> bytes | None:
+        """Host-physical memory, or None where there is no RAM."""
+        memory = self.host.machine.memory
+        if not 0 <= address <= memory.size - size:
+            return None
+        return memory.read_bytes(address, size)
