@@ -219,12 +219,17 @@ def _orders(mnemonic: str, operands: tuple[Source, ...]) -> Iterable[tuple[Sourc
 
 def _verdict(pattern: Pattern, operands: tuple[Source, ...], opsize: int) -> Fit:
     """How a whole operand list fits a row; implied operands of string instructions may be left out."""
-    if not operands and all(code.implied for code in pattern.operands) and pattern.has_implied_memory:
-        return Fit.YES
     if len(operands) != len(pattern.operands):
-        return Fit.NO
-    fits = [fit(code, operand, pattern, opsize) for code, operand in zip(pattern.operands, operands, strict=True)]
-    return min(fits, key=lambda one: one.value, default=Fit.YES)
+        left_out = not operands and pattern.has_implied_memory and all(code.implied for code in pattern.operands)
+        return Fit.YES if left_out else Fit.NO
+    verdict = Fit.YES
+    for code, operand in zip(pattern.operands, operands, strict=True):
+        one = fit(code, operand, pattern, opsize)
+        if one is Fit.NO:
+            return one
+        if one is Fit.RANGE:
+            verdict = one
+    return verdict
 
 
 def _candidates(mnemonic: str, operands: tuple[Source, ...], request: Request) -> tuple[list[_Candidate], bool]:
@@ -233,6 +238,8 @@ def _candidates(mnemonic: str, operands: tuple[Source, ...], request: Request) -
     found: list[_Candidate] = []
     too_large = False
     for pattern in _FORMS[mnemonic]:
+        if operands and len(operands) != len(pattern.operands):
+            continue
         opsizes = (default,) if request.opsize or not pattern.sized else (default, 48 - default)
         for opsize in opsizes:
             for order in _orders(mnemonic, operands):
