@@ -5,37 +5,27 @@
         org     PROGRAM_BASE
 
 start:
-        mov     ecx, hello
-        mov     edx, hello_end - hello
-        call    write_text
+        mov     edi, line
+        mov     esi, hello
+        call    put_text
         mov     ebx, system
         mov     eax, SYS_UNAME
         int     SYSTEM_CALL
-        mov     ecx, system
-        xor     edx, edx
-.length:
-        inc     edx
-        cmp     byte [ecx + edx], 0
-        jne     .length
-        call    write_text
-        mov     ecx, process
-        mov     edx, process_end - process
-        call    write_text
+        mov     esi, system             ; its first string is the system's name
+        call    put_text
+        mov     esi, process
+        call    put_text
         mov     eax, SYS_GETPID
         int     SYSTEM_CALL
-        call    write_number
-        mov     ecx, newline
-        mov     edx, 1
-        call    write_text
+        call    put_number
+        call    write_line
         xor     ebx, ebx
         jmp     exit
 
 %include "output.inc"
 
         align   PAGE, db 0
-hello:          db "hello from "
-hello_end:
-process:        db ", process "
-process_end:
-newline:        db 10
+hello:          db "hello from ", 0
+process:        db ", process ", 0
 system:         times 6 * 65 db 0
+line:           times 80 db 0

@@ -42,9 +42,12 @@ touch_heap:
         lea     ebx, [edi - HEAP_PAGES * PAGE]
         mov     eax, SYS_BRK
         int     SYSTEM_CALL             ; give the pages back: the kernel must tell the TLB
-        mov     ecx, done
-        mov     edx, done_end - done
-        call    write_text
+        push    edi
+        mov     edi, line
+        mov     esi, done
+        call    put_text
+        call    write_line
+        pop     edi
 
         cmp     ebp, 1
         je      null_pointer
@@ -66,7 +69,7 @@ no_memory:
 
         align   PAGE, db 0
 value:          dd 1, 2
-done:           db "pages: touched all", 10
-done_end:
+done:           db "pages: touched all", 0
+line:           times 80 db 0
         align   PAGE, db 0
                 dd 3

@@ -41,28 +41,23 @@ start:
         jmp     .number
 
 .end:
-        mov     esi, edx
-        mov     ecx, primes
-        mov     edx, primes_end - primes
-        call    write_text
+        push    edx
+        mov     edi, line
+        mov     esi, primes
+        call    put_text
         mov     eax, ebp
-        call    write_number
-        mov     ecx, colon
-        mov     edx, colon_end - colon
-        call    write_text
-        mov     eax, esi
-        call    write_number
-        mov     ecx, newline
-        mov     edx, 1
-        call    write_text
+        call    put_number
+        mov     esi, colon
+        call    put_text
+        pop     eax
+        call    put_number
+        call    write_line
         xor     ebx, ebx
         jmp     exit
 
 %include "output.inc"
 
         align   PAGE, db 0
-primes:         db "primes below "
-primes_end:
-colon:          db ": "
-colon_end:
-newline:        db 10
+primes:         db "primes below ", 0
+colon:          db ": ", 0
+line:           times 80 db 0

@@ -11,14 +11,15 @@ start:
         jnz     .round
         test    eax, eax
         jz      .round
-        mov     ecx, done
-        mov     edx, done_end - done
-        call    write_text
+        mov     edi, line
+        mov     esi, done
+        call    put_text
+        call    write_line
         xor     ebx, ebx
         jmp     exit
 
 %include "output.inc"
 
         align   PAGE, db 0
-done:           db "spinner: done", 10
-done_end:
+done:           db "spinner: done", 0
+line:           times 80 db 0

@@ -1,7 +1,7 @@
 ; ticker: compute for a while, say so, and again. Two of them show that the CPU is taken from each in turn.
 ;
 ; The number it is given: low byte the letter it calls itself (0: A for process 1, B for process 2, ...), next byte how
-; many times it speaks, at most 9 (0: 4 times).
+; many times it speaks (0: 4 times).
 
         bits    32
 %include "linux.inc"
@@ -13,28 +13,33 @@ start:
         mov     esi, eax
         mov     eax, SYS_GETPID
         int     SYSTEM_CALL
-        mov     ecx, eax
-        add     al, '0'
-        mov     [line_pid], al
-        mov     eax, esi
-        test    al, al
+        mov     [pid], eax
+        mov     ecx, esi
+        test    cl, cl
         jnz     .letter
-        lea     eax, [ecx + 'A' - 1]
+        lea     ecx, [eax + 'A' - 1]
 .letter:
-        mov     [line_letter], al
+        mov     [letter], cl
         mov     eax, esi
-        movzx   edi, ah                 ; times to speak
-        test    edi, edi
+        movzx   ebp, ah                 ; times to speak
+        test    ebp, ebp
         jnz     .speak
-        mov     edi, 4
+        mov     ebp, 4
 
 .speak:
         call    compute
-        inc     byte [line_tick]
-        mov     ecx, line
-        mov     edx, line_end - line
-        call    write_text
-        dec     edi
+        inc     dword [count]
+        mov     edi, line
+        mov     esi, ticker
+        call    put_text
+        mov     eax, [pid]
+        call    put_number
+        mov     esi, colon
+        call    put_text
+        mov     eax, [count]
+        call    put_number
+        call    write_line
+        dec     ebp
         jnz     .speak
         xor     ebx, ebx
         jmp     exit
@@ -50,8 +55,9 @@ compute:
 %include "output.inc"
 
         align   PAGE, db 0
-line:           db "ticker "
-line_letter:    db "? (pid "
-line_pid:       db "?): "
-line_tick:      db "0", 10
-line_end:
+pid:            dd 0
+count:          dd 0                    ; how often it has spoken
+ticker:         db "ticker "
+letter:         db "? (pid ", 0
+colon:          db "): ", 0
+line:           times 80 db 0

@@ -22,32 +22,47 @@ console_init:
         dw      SERIAL_INTERRUPTS, 0x01
 .setup_end:
 
-; print_char: send one character, as soon as the transmitter has room.
-;   AL  character. Keeps every other register.
-print_char:
-        push    edx
-        push    eax
+; console_write: send text, as many bytes at a time as the transmitter's FIFO holds once it is empty.
+;   ESI  text   ECX  bytes. Changes EAX, ECX, EDX, ESI.
+console_write:
+        jecxz   .end
         mov     edx, SERIAL_STATUS
 .wait:
         in      al, dx
         test    al, 0x20
         jz      .wait
-        pop     eax
         mov     edx, SERIAL
+        mov     ah, SERIAL_FIFO_SIZE
+.next:
+        lodsb
         out     dx, al
-        pop     edx
+        dec     ecx
+        jz      .end
+        dec     ah
+        jnz     .next
+        jmp     console_write
+.end:
+        ret
+
+; print_char: send one character.
+;   AL  character. Keeps every register.
+print_char:
+        pushad
+        lea     esi, [esp + FRAME_EAX]  ; pushad's copy of AL
+        mov     ecx, 1
+        call    console_write
+        popad
         ret
 
 ; print: send a zero-terminated string.
-;   ESI  string. Changes EAX, ESI.
+;   ESI  string. Changes EAX, ECX, EDX, ESI.
 print:
-        lodsb
-        test    al, al
-        jz      .end
-        call    print_char
-        jmp     print
-.end:
-        ret
+        mov     ecx, -1
+.next:
+        inc     ecx
+        cmp     byte [esi + ecx], 0
+        jne     .next
+        jmp     console_write
 
 ; print_decimal: send a number.
 ;   EAX  number. Changes EAX, ECX, EDX.

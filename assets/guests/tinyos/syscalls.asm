@@ -51,13 +51,7 @@ sys_write:
         jc      bad_address
         mov     esi, [ebx + FRAME_ECX]
         mov     ecx, [ebx + FRAME_EDX]
-        jecxz   .end
-.next:
-        lodsb
-        call    print_char
-        dec     ecx
-        jnz     .next
-.end:
+        call    console_write
         mov     eax, [ebx + FRAME_EDX]
         ret
 
