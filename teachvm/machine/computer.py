@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from teachvm.machine.bus import PortBus
+from teachvm.machine.bus import PhysicalBus, PortBus
+from teachvm.machine.cpu import Cpu
 from teachvm.machine.devices.i8254 import I8254
 from teachvm.machine.devices.i8259 import I8259Pair
 from teachvm.machine.devices.port61 import SystemPort61
 from teachvm.machine.devices.uart16550 import Uart16550
 from teachvm.machine.events import ConsoleWrote, DeviceRefused
+from teachvm.machine.memory import Memory
+from teachvm.machine.tlb import Tlb
 from teachvm.trace.recorder import Recorder
 from teachvm.trace.state import Registry, Stateful
 
@@ -91,3 +94,39 @@ def devices_for(name: str, clock: Callable[[], int], recorder: Recorder) -> Boar
         recorder: The world's recorder.
     """
     return Board(name, clock, recorder)
+
+
+class Machine:
+    """A physical PC: one CPU with its TLB, memory, and a board whose time is the host's cycles.
+
+    Attributes:
+        name: As events and consoles call it.
+        memory: RAM; its contents are kept by checkpoints page by page, not by the registry.
+        bus: The physical address space: RAM, and later devices in it.
+        board: The devices and the I/O ports.
+        cpu: The processor, just reset: no guest is loaded.
+    """
+
+    def __init__(self, name: str, memory_bytes: int, recorder: Recorder) -> None:
+        """Wire a PC.
+
+        Args:
+            name: Its name; the CPU is called `NAME.cpu0`.
+            memory_bytes: Size of RAM, a multiple of 4096.
+            recorder: The world's recorder; its clock's cycles are the machine's time.
+        """
+        clock = recorder.clock
+        self.name = name
+        self.memory = Memory(memory_bytes)
+        self.bus = PhysicalBus(self.memory)
+        self.board = devices_for(name, lambda: clock.cycles, recorder)
+        self.cpu = Cpu(f"{name}.cpu0", self.bus, self.board.ports, recorder, Tlb())
+        self.cpu.interrupts = self.board.pic
+        self.cpu.tsc = lambda: clock.cycles
+        # A repeated string instruction stops where a device is due, but never before its first iteration.
+        self.cpu.budget = lambda: max(1, self.board.timer.due - clock.cycles)
+
+    def register(self, registry: Registry) -> None:
+        """Enter the state of CPU and board in a world's registry, under the machine's name."""
+        self.cpu.register(registry, self.cpu.name)
+        self.board.register(registry, self.name)
