@@ -179,7 +179,7 @@ class Control:
     def _forward(self, keep_going: Callable[[], bool], limit: int) -> None:
         at_break = self._at_breakpoint if self.focus.breakpoints else None
         outcome = self.timeline.run(limit, stop_at=at_break, keep_going=keep_going)
-        if outcome is Outcome.ENDED or outcome is Outcome.REACHED:
+        if outcome in (Outcome.ENDED, Outcome.REACHED):
             self.running = None
             self._tell(outcome)
 
@@ -236,8 +236,9 @@ class Control:
     def _tell(self, outcome: Outcome) -> None:
         stopped = self.world.stopped
         if outcome is Outcome.ENDED and stopped is not None:
-            self.notice = Notice(f"{stopped.text}. Step back, or press F3 to start again.", stopped.kind is StopKind.GUEST_FAILURE)
-        elif outcome is Outcome.LIMIT or outcome is Outcome.PAUSED:
+            failed = stopped.kind is StopKind.GUEST_FAILURE
+            self.notice = Notice(f"{stopped.text}. Step back, or press F3 to start again.", failed)
+        elif outcome in (Outcome.LIMIT, Outcome.PAUSED):
             self.notice = Notice("No trap came in the next two million instructions. Press Run to go on.")
 
     @staticmethod

@@ -1,0 +1,183 @@
+"""The same guest on bare metal beside it: the first thing a guest could see that differs, and why.
+
+Both worlds complete one guest instruction at a time. Interrupts fall due after equally many instructions in both, so
+any difference in registers, flags or memory is one the technique made. The observer stands outside both machines: no
+VMM could notice what it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from teachvm.host.bare import BareGuest
+from teachvm.isa.decode import MAX_LENGTH, DecodeError, decode
+from teachvm.isa.operands import CS
+from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE, A
+from teachvm.isa.row import InstructionClass
+from teachvm.isa.text import row_text
+from teachvm.machine.mmu import Access
+from teachvm.trace.moment import Moment
+from teachvm.vmm.addresses import Gfn
+from teachvm.vmm.changes import changes
+from teachvm.vmm.events import Change
+from teachvm.vmm.techniques import Technique
+from teachvm.vmm.view import GuestState, state_of
+from teachvm.vmm.vm import Vm
+from teachvm.world.build import build
+from teachvm.world.spec import SpecError, WorldSpec
+from teachvm.world.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first guest-visible difference from bare metal.
+
+    Attributes:
+        moment: Boundary after the instruction, in the compared world.
+        instructions: How many the guest had completed then, this one included.
+        eip: Where the instruction stands.
+        place: The same by name, such as `sched_unlock+0xb`; empty if it has none.
+        text: What it says.
+        differences: (name, on bare metal, in the compared world).
+        memory: Lowest guest-physical address whose contents differ, or None.
+        why: The reason, in one or two sentences.
+    """
+
+    moment: Moment
+    instructions: int
+    eip: int
+    place: str
+    text: str
+    differences: tuple[Change, ...]
+    memory: int | None
+    why: str
+
+    def __str__(self) -> str:
+        """One paragraph for people."""
+        place = f" ({self.place})" if self.place else ""
+        seen = ", ".join(f"{name} is {real:#x} on bare metal, {here:#x} here" for name, real, here in self.differences)
+        if self.memory is not None:
+            seen = ", ".join(filter(None, (seen, f"memory differs at gPA {self.memory:#x}")))
+        return f"First difference from bare metal: {self.text} at {self.eip:#010x}{place}: {seen}. {self.why}"
+
+
+class LockStep:
+    """One guest in two worlds, moved together by completed guest instructions."""
+
+    def __init__(self, spec: WorldSpec, folder: Path | None = None) -> None:
+        """Build both worlds.
+
+        Raises:
+            SpecError: There are several guests, or the one there is runs on bare metal already.
+        """
+        if len(spec.host.vms) != 1:
+            raise SpecError("bare metal runs one operating system, so a world with several guests has no counterpart")
+        if spec.host.vms[0].technique is Technique.BARE_METAL:
+            raise SpecError("this guest runs on bare metal already; choose another technique to compare")
+        self._reference = build(spec.with_technique(Technique.BARE_METAL), folder)
+        self._world = build(spec, folder)
+        bare = next(iter(self._reference.host.tenants.values()))
+        vm = next(iter(self._world.host.tenants.values()))
+        assert isinstance(bare, BareGuest)
+        assert isinstance(vm, Vm)
+        self._bare, self._vm = bare, vm
+        self._symbols = self._world.guests[vm.name].symbols
+        self.instructions = 0
+        self.divergence: Divergence | None = None
+        self.ended = False
+        for memory in (*self._reference.memories, *self._world.memories):
+            memory.clean()
+
+    def run(self, limit: int, keep_going: Callable[[], bool] | None = None) -> Divergence | None:
+        """Go on until a difference is found, both worlds end, or `limit` more instructions are complete."""
+        for count in range(limit):
+            if self.divergence is not None or self.ended:
+                break
+            if keep_going is not None and not count & 63 and not keep_going():
+                break
+            self._instruction()
+        return self.divergence
+
+    def _instruction(self) -> None:
+        before = state_of(self._bare.cpu)
+        code = self._next_code(before)
+        bare = _complete(self._reference, lambda: self._bare.completed)
+        here = _complete(self._world, lambda: self._vm.direct + self._vm.emulated)
+        if not bare and not here:
+            self.ended = True
+            return
+        self.instructions += 1
+        real, virtual = state_of(self._bare.cpu), self._vm.vcpu.state()
+        differences = changes(real, virtual) if real != virtual else ()
+        memory = self._memory_difference()
+        if differences or memory is not None or bare != here:
+            self.divergence = self._describe(before.eip, code, differences, memory)
+
+    def _next_code(self, state: GuestState) -> bytes:
+        """Bytes bare metal stands at, read without touching its TLB or its tables; empty if the TLB lacks the page."""
+        cpu, user = self._bare.cpu, state.cpl == 3
+        linear = state.segs[CS].base + state.eip & 0xFFFF_FFFF
+        if not cpu.resident(linear, Access.FETCH, user):
+            return b""
+        return self._reference.memories[0].read_bytes(cpu.translate(linear, Access.FETCH, user), MAX_LENGTH)
+
+    def _memory_difference(self) -> int | None:
+        """Compare the pages either guest wrote in the last instruction."""
+        real, virtual = self._reference.memories[0], self._world.memories[0]
+        memory = self._vm.memory
+        pages = {pfn for pfn in real.dirty_pages() if memory.is_ram(Gfn(pfn))}
+        for hfn in virtual.dirty_pages():
+            owner = self._world.host.frames.owner(hfn)
+            number = self._world.host.frames.number(hfn)
+            if owner == memory.owner and number is not None:
+                pages.add(number)
+        real.clean()
+        virtual.clean()
+        for gfn in sorted(pages):
+            one, other = real.page(gfn), virtual.page(memory.hfn(Gfn(gfn)))
+            if one != other:
+                offset = _first_difference(one, other, table=gfn in memory.traced)
+                if offset is not None:
+                    return (gfn << PAGE_SHIFT) + offset
+        return None
+
+    def _describe(
+        self, eip: int, code: bytes, differences: tuple[Change, ...], memory: int | None
+    ) -> Divergence:
+        try:
+            insn = decode(code, 32)
+        except DecodeError:
+            insn = None
+        text = "an instruction whose page was not in the TLB" if insn is None else str(row_text(insn, eip))
+        technique = self._world.spec.host.vms[0].technique.label.lower()
+        if insn is None or insn.row.klass is InstructionClass.INNOCUOUS:
+            why = f"The instruction itself is innocuous; {technique} changed something it depends on."
+        else:
+            why = f"It is {insn.row.klass.label}. {insn.row.reason}"
+        place = self._symbols.kernel.name_at(eip) or ""
+        return Divergence(
+            self._world.recorder.clock.now, self.instructions, eip, place, text, differences, memory, why
+        )
+
+
+def _complete(world: World, completed: Callable[[], int]) -> bool:
+    """Let a world run until its guest has completed one more instruction; False if it ends before."""
+    before = completed()
+    while completed() == before:
+        if not world.unit():
+            return False
+    return True
+
+
+def _first_difference(one: bytes, other: bytes, *, table: bool) -> int | None:
+    """Offset of the first differing byte; in a page table the accessed bits do not count.
+
+    A shadow table remembers a translation for longer than a TLB, so the hardware sets A again less often.
+    """
+    for offset in range(PAGE_SIZE):
+        differing = one[offset] ^ other[offset]
+        if differing and not (table and offset & 3 == 0 and differing == A):
+            return offset
+    return None
