@@ -160,8 +160,12 @@ RECORDS: dict[str, tuple[Name, ...]] = {
         Name("error", "int", "its error code", optional=True),
         Name("linear", "int", "the linear address it is about", optional=True),
         Name("eip", "int", "address of the instruction it happened at", optional=True),
-        Name("number", "int", "system call number", optional=True),
-        Name("kind", "str", "kind of a page fault under shadow paging", optional=True),
+    ),
+    "stretch": (
+        Name("instructions", "int", "instructions completed, world-wide, and idle hops"),
+        Name("cycles", "int", "host cycles that went by"),
+        Name("entries", "int", "VMM entries, all VMs and reasons"),
+        Name("vmm_cycles", "int", "host cycles the VMMs used"),
     ),
     "moment": (
         Name("n", "int", "instructions completed, world-wide"),
@@ -177,6 +181,7 @@ NAMES: tuple[Name, ...] = (
     Name("cycles", "int", "host cycles so far"),
     Name("stopped", "bool", "no guest will ever execute another instruction"),
     Name("running", "str", "who has the CPU: 'program', 'kernel', 'vmm' or 'hardware'"),
+    Name("run", "stretch", "what happened since the last run or task of the lesson began"),
     Name("current", "str", "name of the VM that has the CPU now, or had it last"),
 )
 """Names of every lesson; each VM's own name is one more, of kind `vm`."""
@@ -217,8 +222,9 @@ FUNCTIONS: tuple[Function, ...] = (
             Parameter("milestone", "milestone", required=True, keyword=False),
             Parameter("reason", "reason"),
             VM,
+            Parameter("recent", "bool"),
         ),
-        "how often something happened so far",
+        "how often something happened so far; with recent=true, since the last run or task of the lesson began",
     ),
     Function(
         "cost",
