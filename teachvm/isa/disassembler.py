@@ -26,6 +26,7 @@ MISLEADING: Final = {
     "SHL by opcode extension 6": "capstone says sal",
     "rotates by one": "capstone drops the 1 of RCL and RCR",
     "loads of segment registers": "capstone says mov ds, eax where 16 bits are read",
+    "16-bit code": "capstone does not wrap branch targets at 64 KiB, and calls 16-bit forms by 32-bit names",
     "sizes by prefix": "with 66 or 67 capstone often prints the same text as without",
     "ENTER, LEA, BOUND, LES and their like": "capstone gives signed constants, sizes of memory that is not read",
     "AAM, AAD by ten": "capstone prints the ten",
@@ -66,7 +67,7 @@ def _read(code: bytes, address: int, bits: int) -> tuple[int, str, str] | None:
 
 
 def _is_misleading(insn: Insn, bits: int) -> bool:
-    if insn.opsize != bits or insn.adsize != bits or insn.rep or insn.row.alias:
+    if bits == 16 or insn.opsize != bits or insn.adsize != bits or insn.rep or insn.row.alias:
         return True
     if insn.row.mnemonic in _ROW_MNEMONICS:
         return True

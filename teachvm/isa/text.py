@@ -12,7 +12,7 @@ from typing import Final
 
 from teachvm.isa.addressing import default_segment
 from teachvm.isa.decode import Insn
-from teachvm.isa.names import COMPARING_STRINGS, written
+from teachvm.isa.names import COMPARING_STRINGS, FAR_NAMES, written
 from teachvm.isa.operands import (
     DS,
     REGISTER_NAMES,
@@ -72,7 +72,7 @@ _SIZES: Final = frozenset(("byte", "word", "dword", "qword", "tword", "oword", "
 _PIECE: Final = re.compile(r"[A-Za-z_.$?@][\w.$?@]*|\d\w*|\s+|.")
 # A transfer or stack operation whose size no operand shows; the prefix is the only way to say it.
 _SIZE_IN_PREFIX: Final = frozenset(
-    ("RET", "RETF", "LEAVE", "ENTER", "LGDT", "LIDT", "SGDT", "SIDT", "JMPF", "CALLF", "JMP", "CALL", "PUSH", "POP")
+    ("RET", "RETF", "LEAVE", "ENTER", "LGDT", "LIDT", "SGDT", "SIDT", "JMP", "CALL", "PUSH", "POP")
 )
 _ABSOLUTE_PLACES: Final = frozenset((Kind.E, Kind.M, Kind.O))
 
@@ -182,7 +182,8 @@ class _Writer:
                 words.append(SEGMENT_NAMES[self._implied.segment])
         if self._needs_size_prefix:
             words.append(f"o{insn.opsize}")
-        words.append(written(insn.mnemonic))
+        far = any(isinstance(operand, Far) for operand in insn.operands)
+        words.append(written(insn.mnemonic).removesuffix(" far") if far else written(insn.mnemonic))
         return " ".join(words)
 
     def operands(self) -> str:
@@ -234,14 +235,17 @@ class _Writer:
             case Rel():
                 return self._name(target(self.insn, self.address) or 0)
             case Far(selector, offset):
-                return f"{number(selector)}:{self._name(offset)}"
+                return f"{self._other_size}{number(selector)}:{self._name(offset)}"
             case _:
                 return operand.name
 
+    @property
+    def _other_size(self) -> str:
+        """The operand size and a space where only a keyword can tell that it is not the default."""
+        return f"{SIZE_KEYWORDS[self.insn.opsize]} " if self.insn.opsize != self.bits else ""
+
     def _constant(self, value: int) -> str:
-        if self.insn.row.mnemonic == "PUSH" and self.insn.opsize != self.bits:
-            return f"{SIZE_KEYWORDS[self.insn.opsize]} {number(value)}"
-        return number(value)
+        return f"{self._other_size if self.insn.row.mnemonic == 'PUSH' else ''}{number(value)}"
 
     def _name(self, address: int) -> str:
         name = self.symbols(address) if self.symbols else None
@@ -259,9 +263,11 @@ class _Writer:
             parts.append(f"{names[mem.index]}*{mem.scale}" if scaled else names[mem.index])
         inside = "+".join(parts)
         if not parts:
-            inside = ("word " if mem.adsize == 16 and self.bits == 32 else "") + self._name(mem.disp)
+            size = f"{SIZE_KEYWORDS[mem.adsize]} " if mem.adsize != self.bits else ""
+            inside = size + self._name(mem.disp)
         elif mem.disp:
             inside += f"{'+' if mem.disp > 0 else ''}{number(mem.disp)}"
         if mem.segment != default_segment(mem.base):
             inside = f"{SEGMENT_NAMES[mem.segment]}:{inside}"
-        return f"{size_keyword(self.insn, code, mem)}[{inside}]"
+        size = self._other_size if self.insn.row.mnemonic in FAR_NAMES else size_keyword(self.insn, code, mem)
+        return f"{size}[{inside}]"

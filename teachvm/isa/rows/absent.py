@@ -13,13 +13,20 @@ class Absent:
     """A group of opcodes without rows.
 
     Shape: opcodes are 0x00..0xFF for the one-byte map and 0x0F00..0x0FFF for the two-byte map. With
-    `digits`, only those values of ModRM's reg field are meant.
+    `digits`, only those values of ModRM's reg field are meant; with `register_only`, only mod = 3.
     """
 
     what: str
     why: str
     opcodes: frozenset[int]
     digits: frozenset[int] = frozenset(range(8))
+    register_only: bool = False
+
+    @property
+    def slots(self) -> frozenset[int]:
+        """The ModRM slots meant, numbered as in `OpcodeMap`: reg field, plus 8 for mod = 3."""
+        registers = frozenset(digit + 8 for digit in self.digits)
+        return registers if self.register_only else self.digits | registers
 
 
 def _two_byte(*opcodes: int) -> frozenset[int]:
@@ -58,8 +65,31 @@ ABSENT: Final[tuple[Absent, ...]] = (
     Absent("UD0, UD1", "undefined by design, like UD2 but with a ModRM byte", _two_byte(0xB9, 0xFF)),
     Absent("unassigned", "no meaning on 32-bit processors", _two_byte(0x04, 0x0A, 0x0C, 0xA6, 0xA7)),
     Absent("0F 00 /6, /7", "JMPE and unassigned", _two_byte(0x00), frozenset((6, 7))),
+    Absent("0F 01 /5", "RSTORSSP, PKU and others", _two_byte(0x01), frozenset((5,))),
     Absent(
-        "0F 01 /5 and register forms of the table loads", "PKU, VMX, SVM and others", _two_byte(0x01), frozenset((5,))
+        "register forms of the table loads and INVLPG",
+        "VMX, SVM, SMAP and others; the table instructions need memory",
+        _two_byte(0x01),
+        frozenset((0, 1, 2, 3, 7)),
+        register_only=True,
+    ),
+    Absent(
+        "register forms of BOUND, LES, LDS",
+        "prefixes of AVX and AVX-512; a Pentium sees a far pointer or bounds in a register",
+        frozenset((0x62, 0xC4, 0xC5)),
+        register_only=True,
+    ),
+    Absent("LEA of a register", "a register has no address", frozenset((0x8D,)), register_only=True),
+    Absent(
+        "LSS, LFS, LGS of a register", "a far pointer is in memory", _two_byte(0xB2, 0xB4, 0xB5), register_only=True
+    ),
+    Absent("CMPXCHG8B of a register", "RDSEED and others", _two_byte(0xC7), frozenset((1,)), register_only=True),
+    Absent(
+        "far CALL and JMP through a register",
+        "a far pointer is in memory",
+        frozenset((0xFF,)),
+        frozenset((3, 5)),
+        register_only=True,
     ),
     Absent("0F BA /0 .. /3", "unassigned", _two_byte(0xBA), frozenset(range(4))),
     Absent("0F C7 other than /1", "VMX, RDRAND and others", _two_byte(0xC7), frozenset((0, 2, 3, 4, 5, 6, 7))),
