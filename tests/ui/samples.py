@@ -42,6 +42,16 @@ from teachvm.app.presentation import (
     TableView,
     Tip,
 )
+from teachvm.app.rail import (
+    AskView,
+    CheckView,
+    HeaderView,
+    HintView,
+    LibraryEntry,
+    PrimaryAction,
+    RailView,
+    TechniqueView,
+)
 from teachvm.trace.moment import Moment
 
 SILENT = Badge(
@@ -270,3 +280,75 @@ ALL = {
     "who-is-running": who, "guest-code": code, "vcpu-and-cpu": vcpu, "guest-walk": walk, "memory": memory,
     "vmm-entries": entries, "console": console, "event-log": note,
 }  # fmt: skip
+
+
+TECHNIQUES = tuple(
+    TechniqueView(name, label, why == "", why)
+    for name, label, why in (
+        ("bare-metal", "Bare", ""),
+        ("trap-and-emulate", "Trap", ""),
+        ("binary-translation", "Translate", "Binary translation is not in this version yet."),
+        ("hardware-assist", "VT-x", "Hardware assist is not in this version yet."),
+        ("paravirtual", "Para", "Paravirtualization is not in this version yet."),
+        ("emulation", "Emulate", "Emulation is not in this version yet."),
+    )
+)
+HEADER = HeaderView(
+    "3", "Trap and emulate", ("done", "done", "now", "ahead", "ahead", "ahead"), TECHNIQUES, "trap-and-emulate"
+)
+PROSE = """The guest kernel believes it runs in **ring 0**. It does not: the VMM started it in **ring 1**, so the CPU will
+not let it touch the real interrupt flag.
+
+It is about to run `cli`, a **privileged instruction**. Watch the [orange lane](role:vmm) below.
+
+### Follow the trap
+
+Press **Step** four times. Each press is one thing that happens: the CPU refuses, the VMM looks, the VMM acts, the
+guest goes on.
+"""
+RAIL = RailView(
+    "The guest says “no more interrupts”",
+    "Beat 3 of 6 · about 2 minutes",
+    PROSE,
+    AskView(
+        "q-if",
+        "After the VMM resumes the guest, what does the **hardware** IF hold?",
+        options=("0: the guest cleared it", "1: only the VCPU’s copy changed", "it depends on the guest"),
+    ),
+    (CheckView("c-if", "`vcpu.IF` is 0 while the CPU’s own IF is 1"),),
+    (HintView("A hint", "Look at the column **hardware, in guest**."),),
+    PrimaryAction("Step", "step"),
+    "Let the room vote before you press **Step**.",
+)
+LIBRARY = (
+    LibraryEntry(
+        "vcpu-and-vmm",
+        "2",
+        "VCPU and VMM",
+        "A program, a kernel and a monitor share one CPU. Who has it now?",
+        10,
+        5,
+        5,
+    ),
+    LibraryEntry(
+        "trap-and-emulate",
+        "3",
+        "Trap and emulate",
+        "A guest kernel turns interrupts off. It only thinks it did.",
+        15,
+        6,
+        3,
+        ("vcpu", "privileged instruction"),
+    ),
+    LibraryEntry(
+        "two-level-paging",
+        "6",
+        "Two-level paging",
+        "From a linear address to a byte in memory, in two references.",
+        12,
+        6,
+    ),
+    LibraryEntry(
+        "broken", "9", "A broken lesson", "", problem="lesson.md:12:3: unknown key 'hots', did you mean 'host'?"
+    ),
+)

@@ -50,7 +50,8 @@ def palette(theme: Theme) -> QPalette:
 
 _SHEET = Template("""
 * { outline: none; }
-QWidget#window, QWidget#stage, QStackedWidget, QWidget#library, QWidget#library-grid { background: $background; }
+QWidget#window, QWidget#stage, QStackedWidget, QWidget#library, QWidget#library-grid, QWidget#notes {
+  background: $background; }
 QWidget { color: $text; }
 QLabel { background: transparent; }
 QToolTip { background: $card2; color: $text; border: 1px solid $line; padding: ${p6}px; }
@@ -67,6 +68,7 @@ QFrame#banner[kind="info"] { background: $nowTint; border-color: $now; }
 QFrame#rule { background: $line; border: none; }
 
 QLabel[type="small"] { color: $dim; }
+QLabel[type="pressed"] { background: $text; color: $background; border-radius: ${p10}px; }
 QLabel[type="kicker"] { color: $now; }
 QLabel[type="good"] { color: $good; }
 QLabel[type="bad"] { color: $trap; }
@@ -83,10 +85,10 @@ QToolButton[run="true"] { background: $now; color: $onNow; }
 QToolButton[run="true"]:hover { background: $nowHover; color: $onNow; }
 QToolButton[run="true"]:focus { border: 1px solid $text; }
 QToolButton[run="true"]:disabled { background: $hover; color: $faint; }
-QToolButton[segment="true"] { border: none; border-right: 1px solid $line; border-radius: 0; padding: ${p6}px ${p9}px; }
+QToolButton[segment="true"] { border: none; border-right: 1px solid $line; border-radius: 0; padding: ${p4}px ${p9}px; }
 QToolButton[segment="true"]:checked { color: $text; background: $nowTint; }
 QToolButton[segment="true"]:focus { background: $hover; border-bottom: 2px solid $now; }
-QToolButton[segment="last"] { border: none; border-radius: 0; padding: ${p6}px ${p9}px; }
+QToolButton[segment="last"] { border: none; border-radius: 0; padding: ${p4}px ${p9}px; }
 QToolButton[segment="last"]:checked { color: $text; background: $nowTint; }
 QToolButton[segment="last"]:focus { background: $hover; border-bottom: 2px solid $now; }
 QFrame#technique { border: 1px solid $line; border-radius: ${p8}px; background: $card; }

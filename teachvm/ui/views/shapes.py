@@ -20,7 +20,7 @@ class CardShape:
 
 
 SHAPES: dict[str, CardShape] = {
-    "who-is-running": CardShape("narrow", 172, 300, 4),
+    "who-is-running": CardShape("narrow", 198, 300, 3),
     "guest-code": CardShape("tall", 390, 260, 30),
     "vcpu-and-cpu": CardShape("tall", 300, 260, 20),
     "registers": CardShape("tall", 250, 260, 16),
@@ -62,16 +62,31 @@ def plan(card_ids: tuple[str, ...], room: float = 1200.0) -> Plan:
             last.append(name)
         else:
             columns.append([name])
+    if _need(columns) > room:
+        columns = _merged(columns)
     rows = [tuple(tuple(column) for column in part) for part in _folded(columns, room)]
     return Plan((*(((name,),) for name in wide), *rows))
 
 
+def _need(columns: list[list[str]]) -> int:
+    """Least width of a row of columns."""
+    return sum(max(shape_of(name).width for name in column) + 14 for column in columns)
+
+
+def _merged(columns: list[list[str]]) -> list[list[str]]:
+    """Put columns of one small card below the last column that is not small."""
+    tall = [column for column in columns if shape_of(column[0]).form != "small"]
+    if not tall or len(columns) == len(tall):
+        return columns
+    below = [name for column in columns if shape_of(column[0]).form == "small" for name in column]
+    return [*tall[:-1], [*tall[-1], *below[:2]], *([below[2:]] if below[2:] else [])]
+
+
 def _folded(columns: list[list[str]], room: float) -> list[list[list[str]]]:
     """Break a row that is too narrow for its columns into two."""
-    need = sum(max(shape_of(name).width for name in column) + 14 for column in columns)
     if not columns:
         return []
-    if need <= room or len(columns) < 3:
+    if _need(columns) <= room or len(columns) < 3:
         return [columns]
     half = (len(columns) + 1) // 2
     return [columns[:half], columns[half:]]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QStackedLayout, QToolButton, QVBoxLayout
+from PySide6.QtGui import QMouseEvent, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPlainTextEdit, QStackedLayout, QToolButton, QVBoxLayout
 
 from teachvm.app.presentation import CardView, plain
 from teachvm.app.twin import twin
@@ -16,6 +16,8 @@ from teachvm.ui.widgets.flow import put_badge, put_line
 from teachvm.ui.widgets.ink import Mark, Spot, Words, badge_width
 
 HEADER = 40.0
+NARROW = 265
+"""Below this width the header's buttons are a menu."""
 
 
 class CardTitle(Canvas):
@@ -96,6 +98,9 @@ class CardFrame(QFrame):
         self.maximise_button.clicked.connect(lambda: self.maximise.emit(self.card_id))
         self.close_button = self._button("close", "close", f"Take {title} off the stage")
         self.close_button.clicked.connect(lambda: self.closed.emit(self.card_id))
+        self.more_button = self._button("more", "more", f"What can be done with {title}")
+        self.more_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.more_button.setMenu(self._more_menu())
         self.title.acted.connect(lambda _action: self.maximise.emit(self.card_id))
         self._lay_out()
         look.changed.connect(self._restyle)
@@ -109,11 +114,33 @@ class CardFrame(QFrame):
         button.setProperty("icon-name", icon)
         return button
 
+    def _more_menu(self) -> QMenu:
+        """The buttons as a menu, for a card too narrow to show them."""
+        menu = QMenu(self)
+        for text, button in (
+            ("As text, or as a picture", self.twin_button),
+            ("Give it the whole stage, or give it back", self.maximise_button),
+            ("Take it off the stage", self.close_button),
+        ):
+            menu.addAction(text).triggered.connect(lambda _checked=False, one=button: one.click())
+        return menu
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A narrow card has one button for all."""
+        super().resizeEvent(event)
+        self._show_buttons()
+
+    def _show_buttons(self) -> None:
+        narrow = self.width() < self.look.px(NARROW)
+        self.more_button.setVisible(narrow)
+        for button in (self.twin_button, self.maximise_button, self.close_button):
+            button.setVisible(not narrow)
+
     def _lay_out(self) -> None:
         self._head = QHBoxLayout()
         self._head.setSpacing(0)
         self._head.addWidget(self.title, 1)
-        for button in (self.twin_button, self.maximise_button, self.close_button):
+        for button in (self.more_button, self.twin_button, self.maximise_button, self.close_button):
             self._head.addWidget(button)
         rule = QFrame()
         rule.setObjectName("rule")
@@ -177,6 +204,7 @@ class CardFrame(QFrame):
         self.title.setFixedHeight(px(HEADER))
         self._head.setContentsMargins(0, 0, px(8), 0)
         self.twin_button.setProperty("icon-name", "picture" if self.twin_button.isChecked() else "text")
-        for button in (self.twin_button, self.maximise_button, self.close_button):
+        self._show_buttons()
+        for button in (self.more_button, self.twin_button, self.maximise_button, self.close_button):
             button.setIcon(self.look.icon(str(button.property("icon-name"))))
             button.setFixedSize(px(28), px(28))

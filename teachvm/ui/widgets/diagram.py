@@ -25,7 +25,7 @@ from teachvm.ui.theme import fonts
 from teachvm.ui.theme.fonts import Style
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import Canvas, Picture
-from teachvm.ui.widgets.flow import put, put_line
+from teachvm.ui.widgets.flow import How, put, put_line
 from teachvm.ui.widgets.ink import TINT, Area, Mark, Spot, Wire, Words
 from teachvm.ui.widgets.routes import Rect, route
 
@@ -145,7 +145,7 @@ class Diagram(Canvas):
         size = fonts.CAPTION if label.small else fonts.HEADING if label.heading else fonts.SMALL
         pitch = (16 if label.small else 22 if label.heading else 19) * self._type
         rect = self._placed(label.x, label.y, label.w, pitch / self._type)
-        laid = put(label.text, rect.x, rect.y, rect.w, pitch, self._style(size), label.align)
+        laid = put(label.text, rect.x, rect.y, rect.w, pitch, self._style(size), How(align=label.align))
         self._marks += laid.marks
         words = plain(label.text)
         self._spots.append(Spot(rect.x, rect.y, rect.w, laid.height, label.tip, copy=words, name=words))

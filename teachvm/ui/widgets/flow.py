@@ -33,6 +33,15 @@ class _Piece(NamedTuple):
     style: Style
     span: Span
     wide: float
+    side: float = 0.0
+
+
+class How(NamedTuple):
+    """Most lines (0: as many as it takes; what does not fit ends in an ellipsis), room beside code, alignment."""
+
+    lines: int = 0
+    chip: float = 0.0
+    align: Align = "left"
 
 
 class Laid(NamedTuple):
@@ -48,11 +57,15 @@ def styled(span: Span, style: Style) -> Style:
     return Style(style.size, span.code or style.code, max(style.weight, 600) if span.strong else style.weight)
 
 
-def _pieces(text: Text, style: Style, room: float) -> list[_Piece]:
-    """Words and blanks with their widths; what is wider than a line is cut."""
+def _pieces(text: Text, style: Style, room: float, chip: float) -> list[_Piece]:
+    """Words and blanks with their widths; what is wider than a line is cut, code keeps `chip` pixels at its sides."""
     pieces = []
     for span in text:
         its = styled(span, style)
+        padded = fonts.width(span.text, its) + 2 * chip
+        if chip and span.code and padded <= room:
+            pieces.append(_Piece(span.text, its, span, padded, chip))
+            continue
         for whole in _PIECES.findall(span.text):
             piece = whole
             while len(piece) > 1 and fonts.width(piece, its) > room:
@@ -63,7 +76,7 @@ def _pieces(text: Text, style: Style, room: float) -> list[_Piece]:
     return pieces
 
 
-def broken(text: Text, style: Style, room: float) -> list[Line]:
+def broken(text: Text, style: Style, room: float, chip: float = 0.0) -> list[Line]:
     """Break text into lines no wider than `room`; a word that goes on in the next span is not broken there."""
     lines: list[Line] = [[]]
     x = 0.0
@@ -80,12 +93,12 @@ def broken(text: Text, style: Style, room: float) -> list[Line]:
             if x + piece.wide > room + 0.01 and lines[-1]:
                 lines.append([])
                 x = 0.0
-            lines[-1].append(Run(x, piece.text, piece.style, piece.span))
+            lines[-1].append(Run(x + piece.side, piece.text, piece.style, piece.span))
             x += piece.wide
         word.clear()
         gap.clear()
 
-    for piece in _pieces(text, style, room):
+    for piece in _pieces(text, style, room, chip):
         if piece.text.isspace():
             if word:
                 settle()
@@ -117,12 +130,19 @@ def _line_width(line: Line) -> float:
 
 
 def put(
-    text: Text, x: float, y: float, room: float, pitch: float, style: Style, align: Align = "left", lines: int = 0
+    text: Text,
+    x: float,
+    y: float,
+    room: float,
+    pitch: float,
+    style: Style,
+    how: How | None = None,
 ) -> Laid:
-    """Set text at (x, y) in lines `pitch` apart; with `lines`, what does not fit is cut with an ellipsis."""
+    """Set text at (x, y) in lines `pitch` apart."""
+    lines, chip, align = how or How()
     marks: list[Mark] = []
     spots: list[Spot] = []
-    set_lines = [_joined(line) for line in broken(text, style, room)]
+    set_lines = [_joined(line) for line in broken(text, style, room, chip)]
     if lines and len(set_lines) > lines:
         set_lines = set_lines[:lines]
         last = set_lines[-1][-1]

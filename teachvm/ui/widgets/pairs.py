@@ -89,7 +89,9 @@ class PairsTable(Canvas):
         if section.headings:
             for at, heading in enumerate(section.headings):
                 room = edges[at + 1] - edges[at] - 6
-                said = fonts.elided(heading.upper(), fonts.CAPTION_STRONG, room)
+                loud = heading.upper()
+                fits = fonts.width(loud, fonts.CAPTION_STRONG) <= room
+                said = loud if fits else fonts.elided(heading, fonts.CAPTION_STRONG, room)
                 marks.append(Words(edges[at], y, room, 22, said, fonts.CAPTION_STRONG, "dim"))
             y += 23
         if section.tint:

@@ -8,7 +8,7 @@ from teachvm.ui.theme import fonts
 from teachvm.ui.theme.fonts import Style
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import Canvas, Picture
-from teachvm.ui.widgets.flow import natural_width, put
+from teachvm.ui.widgets.flow import How, natural_width, put
 from teachvm.ui.widgets.ink import Area, Mark, Spot, Wire, Words
 
 PITCH = 21.5
@@ -88,7 +88,7 @@ class Prose(Canvas):
             )
             for span in text
         )
-        laid = put(inked, x, y, room, self._pitch if style == self._style else style.size * 1.45, style)
+        laid = put(inked, x, y, room, self._pitch if style == self._style else style.size * 1.45, style, How(chip=4.0))
         small = 0.9
         for at, mark in enumerate(laid.marks):
             if isinstance(mark, Words) and mark.style.code:

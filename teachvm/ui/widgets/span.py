@@ -34,7 +34,7 @@ class TimeSpan:
         if not self._chosen:
             self._fit(view)
         low, high = HEAD
-        if not self._chosen and view.frontier <= self.length * high:
+        if not self._chosen and view.frontier <= self.length * high + 1:
             self.start = 0.0
             return
         if view.now > self.start + self.length * high:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtGui import QEnterEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
     QRadioButton,
     QSizePolicy,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -25,6 +23,7 @@ from teachvm.ui.widgets.canvas import announce
 from teachvm.ui.widgets.flow import put
 from teachvm.ui.widgets.ink import TINT, Area, Mark, Sign, paint
 from teachvm.ui.widgets.prose import Prose
+from teachvm.ui.widgets.rows import Rows
 
 PITCH = 20.0
 _SIGNS: dict[Verdict, tuple[str, str]] = {
@@ -107,14 +106,13 @@ class Option(QRadioButton):
         self.update()
 
 
-class AskPanel(QFrame):
+class AskPanel(Rows):
     """Shows an `AskView`; `answered` carries the question's id and the answer's index or text."""
 
     answered = Signal(str, str)
 
     def __init__(self, look: Look) -> None:
-        super().__init__()
-        self.look = look
+        super().__init__(look, (15, 13, 15, 15), 9)
         self.setObjectName("ask")
         self.setProperty("panel", "true")
         self._view = AskView("", "")
@@ -141,11 +139,8 @@ class AskPanel(QFrame):
         row.addWidget(self.submit)
         self.feedback = Prose(look, "ask-feedback", fonts.SMALL)
         self.feedback.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._rows = QVBoxLayout(self)
         for widget in (self.kicker, self.prompt, self._entry, self.feedback):
-            self._rows.addWidget(widget)
-        look.changed.connect(self._restyle)
-        self._restyle()
+            self.add(widget)
 
     def show_ask(self, view: AskView) -> None:
         """Show another question, or another state of the same one."""
@@ -169,27 +164,21 @@ class AskPanel(QFrame):
             self.line.setText(view.chosen)
         self.feedback.setVisible(bool(view.feedback))
         self.feedback.show_markdown(view.feedback)
+        self.arrange()
         if judged:
             announce(self, f"{view.verdict}. {view.feedback}")
 
     def _make_options(self, count: int) -> None:
         for option in self.options:
-            self._rows.removeWidget(option)
-            option.hide()
-            option.deleteLater()
+            self.remove(option)
         self.options = []
         for at in range(count):
             option = Option(self.look, f"ask-option-{at + 1}")
             option.clicked.connect(lambda _checked=False, index=at: self.answered.emit(self._view.id, str(index)))
-            self._rows.insertWidget(2 + at, option)
+            self.add(option, at=2 + at)
             self.options.append(option)
 
     def _answer_line(self) -> None:
         text = self.line.text().strip()
         if text and not self._view.locked:
             self.answered.emit(self._view.id, text)
-
-    def _restyle(self) -> None:
-        px = self.look.px
-        self._rows.setContentsMargins(px(15), px(13), px(15), px(15))
-        self._rows.setSpacing(px(9))

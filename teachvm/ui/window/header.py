@@ -13,12 +13,14 @@ from teachvm.app.rail import HeaderView, TechniqueView
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import Canvas, Picture
-from teachvm.ui.widgets.flow import put_line
+from teachvm.ui.widgets.flow import natural_width, put_line
 from teachvm.ui.widgets.ink import TINT, Area, Mark, Spot, Words
 from teachvm.ui.window.actions import Actions, shown
 from teachvm.ui.window.buttons import IconButton, KeyButton
 
 HIGH = 60.0
+DOT, DOT_MOST = 9.0, 28.0
+"""Room for one beat's dot, at least and at most."""
 
 
 class Heading(Canvas):
@@ -53,25 +55,33 @@ class Heading(Canvas):
         x += 16
         if not view.title or width - x < 40:
             return Picture(marks, spots, HIGH)
-        dots = 28.0 * len(view.beats) + 18
         number = f"Lesson {view.number}  /  " if view.number else ""
         text: Text = (Span(number, "dim"), Span(view.title, strong=True))
-        need = fonts.width(number, fonts.SMALL) + fonts.width(view.title, fonts.SMALL_STRONG) + 2
-        room = width - x - (dots if width - x - dots >= min(need, 150) else 0)
-        if need > room:
+        need = natural_width(text, fonts.SMALL) + 2
+        least = DOT * len(view.beats) + 18
+        if need + least > width - x:
             text = (Span(view.title, strong=True),)
-            need = fonts.width(view.title, fonts.SMALL_STRONG) + 2
-        laid = put_line(text, x, 0, min(need, room), HIGH, fonts.SMALL)
+            need = natural_width(text, fonts.SMALL) + 2
+        room = min(need, width - x - (least if width - x - least >= 90 else 0))
+        laid = put_line(text, x, 0, room, HIGH, fonts.SMALL)
         marks += laid.marks
-        spots.append(Spot(x, 0, min(need, room), HIGH, Tip(view.title, f"Lesson {view.number}"), name=view.title))
-        x += min(need, room) + 18
-        if width - x >= dots - 18:
-            for at, beat in enumerate(view.beats):
-                role = {"done": "good", "now": "now", "ahead": "line"}[beat]
-                marks.append(Area(x + 28 * at, HIGH / 2 - 2.5, 22, 5, role, radius=2.5))
-                said = f"Beat {at + 1}: {beat if beat != 'ahead' else 'to come'}"
-                spots.append(Spot(x + 28 * at, 20, 26, 20, Tip(said), action=f"beat-{at}", name=said))
+        spots.append(Spot(x, 0, room, HIGH, Tip(view.title, f"Lesson {view.number}"), name=view.title))
+        self._dots(x + room + 18, width, marks, spots)
         return Picture(marks, spots, HIGH)
+
+    def _dots(self, x: float, width: float, marks: list[Mark], spots: list[Spot]) -> None:
+        """Set one dot per beat, as long as there is room for, if there is any."""
+        beats = self._view.beats
+        pitch = min((width - x) / len(beats), DOT_MOST) if beats else 0.0
+        if pitch < DOT:
+            return
+        for at, beat in enumerate(beats):
+            role = {"done": "good", "now": "now", "ahead": "line"}[beat]
+            gap = 6.0 if pitch > 18 else 3.0
+            high = 5.0 if beat != "now" else 7.0
+            marks.append(Area(x + pitch * at, (HIGH - high) / 2, pitch - gap, high, role, radius=high / 2))
+            said = f"Beat {at + 1}: {beat if beat != 'ahead' else 'to come'}"
+            spots.append(Spot(x + pitch * at, 18, pitch, 24, Tip(said), action=f"beat-{at}", name=said))
 
 
 class RunningChip(Canvas):
@@ -92,7 +102,7 @@ class RunningChip(Canvas):
 
     def sizeHint(self) -> QSize:
         """The same for every actor, so that nothing beside it moves."""
-        return QSize(self.look.px(134 if self.wide else 32), self.look.px(HIGH))
+        return QSize(self.look.px(128 if self.wide else 30), self.look.px(HIGH))
 
     def compose(self, width: float, height: float) -> Picture:
         """Set the letter in its disc, and the name."""
@@ -166,8 +176,8 @@ class Transport(QFrame):
         px = self.look.px
         self._row.setContentsMargins(px(5), px(4), px(8), px(4))
         self._row.setSpacing(px(3))
-        self.slider.setFixedWidth(px(84))
-        self.label.setFixedWidth(px(48))
+        self.slider.setFixedWidth(px(72))
+        self.label.setFixedWidth(px(44))
 
 
 class TechniqueSwitch(QFrame):
@@ -209,7 +219,7 @@ class TechniqueSwitch(QFrame):
             button.setChecked(view.id == technique)
             self.look.dress(button, fonts.SMALL_STRONG if view.id == technique else fonts.SMALL)
         label = next((view.label for view in techniques if view.id == technique), "Technique")
-        self.drop.setText(label)
+        self.drop.setText(label.replace("&", "&&"))
         self.setVisible(bool(techniques))
 
     def _build(self) -> None:
@@ -221,7 +231,7 @@ class TechniqueSwitch(QFrame):
         for at, view in enumerate(self._techniques):
             button = QToolButton()
             button.setObjectName(f"technique-{view.id}")
-            button.setText(view.label)
+            button.setText(view.label.replace("&", "&&"))
             button.setCheckable(True)
             button.setProperty("segment", "last" if at + 1 == len(self._techniques) else "true")
             button.setEnabled(view.available)
@@ -231,7 +241,7 @@ class TechniqueSwitch(QFrame):
             button.clicked.connect(lambda _checked=False, name=view.id: self._choose(name))
             self._row.addWidget(button)
             self._buttons.append(button)
-            entry = QAction(view.label, self.menu)
+            entry = QAction(view.label.replace("&", "&&"), self.menu)
             entry.setEnabled(view.available)
             entry.setToolTip(said)
             entry.triggered.connect(lambda _checked=False, name=view.id: self._choose(name))
@@ -300,7 +310,7 @@ class Header(QFrame):
         right = width - px(14) - icon * len(self._icons)
         for at, button in enumerate(self._icons):
             button.setGeometry(right + icon * at, (high - icon) // 2, icon, icon)
-        roomy = width >= px(1500)
+        roomy = width >= px(1440)
         self.technique.set_compact(not roomy)
         self.chip.wide = width >= px(1280)
         self.transport.set_level(2 if width >= px(1180) else 1 if width >= px(1000) else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout
 
 from teachvm.app.presentation import Span
 from teachvm.app.prose import inline
@@ -14,9 +14,11 @@ from teachvm.ui.widgets.canvas import Canvas, Picture, announce
 from teachvm.ui.widgets.flow import put
 from teachvm.ui.widgets.ink import Mark, Sign, Spot
 from teachvm.ui.widgets.prose import Prose
+from teachvm.ui.widgets.rows import Rows
 from teachvm.ui.window.ask import AskPanel
 
 WIDTH = 350
+SLIM = 300
 SIDE = 22
 
 
@@ -61,12 +63,11 @@ class Checks(Canvas):
         return Picture(marks, spots, y)
 
 
-class Hint(QWidget):
+class Hint(Rows):
     """Help that unfolds."""
 
     def __init__(self, look: Look, hint: HintView, number: int) -> None:
-        super().__init__()
-        self.look = look
+        super().__init__(look, (0, 0, 0, 0), 4)
         self.button = QPushButton(hint.title)
         self.button.setObjectName(f"hint-{number}")
         self.button.setAccessibleName(f"{hint.title}, folded")
@@ -75,19 +76,16 @@ class Hint(QWidget):
         look.dress(self.button, fonts.SMALL_STRONG)
         self.prose = Prose(look, f"hint-{number}-text", fonts.SMALL)
         self.prose.show_markdown(hint.prose)
-        self.prose.hide()
         self.button.toggled.connect(self._fold)
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setSpacing(look.px(4))
-        rows.addWidget(self.button)
-        rows.addWidget(self.prose)
+        self.add(self.button)
+        self.add(self.prose)
         self._fold(False)
 
     def _fold(self, opened: bool) -> None:
         self.prose.setVisible(opened)
         self.button.setAccessibleName(f"{self.button.text()}, {'unfolded' if opened else 'folded'}")
         self.button.setIcon(self.look.icon("down" if opened else "right"))
+        self.arrange()
 
 
 class Rail(QFrame):
@@ -114,20 +112,19 @@ class Rail(QFrame):
         look.dress(self.action, fonts.NAME)
         self.action.clicked.connect(self._command)
         self._hints: list[Hint] = []
-        self._page = QWidget()
-        self._page.setObjectName("column")
-        self._rows = QVBoxLayout(self._page)
+        self._wide = WIDTH
+        self._rows = Rows(look, (SIDE, 22, SIDE, 20), 14)
+        self._rows.setObjectName("column")
         for widget in (self.heading, self.kicker, self.prose, self.ask, self.checks):
-            self._rows.addWidget(widget)
-        self._rows.addWidget(self.action, 0, Qt.AlignmentFlag.AlignLeft)
-        self._rows.addStretch(1)
+            self._rows.add(widget)
+        self._rows.add(self.action, natural=True)
         self.area = QScrollArea()
         self.area.setObjectName("rail-scroll")
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setWidgetResizable(True)
         self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.area.setWidget(self._page)
+        self.area.setWidget(self._rows)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.area)
@@ -159,6 +156,7 @@ class Rail(QFrame):
         if hints_differ:
             self._make_hints(view.hints)
         self._show_action()
+        self._rows.arrange()
         if new:
             self.area.verticalScrollBar().setValue(0)
             announce(self, f"{view.heading}. {view.kicker}")
@@ -178,15 +176,15 @@ class Rail(QFrame):
 
     def _make_hints(self, hints: tuple[HintView, ...]) -> None:
         for old in self._hints:
-            self._rows.removeWidget(old)
-            old.hide()
-            old.deleteLater()
+            self._rows.remove(old)
         self._hints = [Hint(self.look, hint, at + 1) for at, hint in enumerate(hints)]
-        for at, hint in enumerate(self._hints):
-            self._rows.insertWidget(self._rows.indexOf(self.action) + at, hint)
+        for hint in self._hints:
+            self._rows.add(hint, at=self._rows.index_of(self.action))
+
+    def set_slim(self, slim: bool) -> None:
+        """A narrower rail for a small window."""
+        self._wide = SLIM if slim else WIDTH
+        self._restyle()
 
     def _restyle(self) -> None:
-        px = self.look.px
-        self.setFixedWidth(px(WIDTH))
-        self._rows.setContentsMargins(px(SIDE), px(24), px(SIDE), px(20))
-        self._rows.setSpacing(px(14))
+        self.setFixedWidth(self.look.px(self._wide))

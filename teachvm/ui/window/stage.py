@@ -135,6 +135,8 @@ class Stage(QWidget):
         column = self._splitter(Qt.Orientation.Vertical)
         for name in names:
             column.addWidget(self._sized(name))
+        heights = [shape_of(name).height for name in names]
+        self._share(column, [max(height // 10, 1) for height in heights], heights)
         return column
 
     def _sized(self, name: str) -> CardFrame:

@@ -1,0 +1,237 @@
+"""The library: every lesson as a tile with its progress, a search, and where the student was last."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from teachvm.app.presentation import Span
+from teachvm.app.rail import LibraryEntry
+from teachvm.ui.theme import fonts
+from teachvm.ui.theme.look import Look
+from teachvm.ui.widgets.flow import How, put, put_line
+from teachvm.ui.widgets.ink import Area, Mark, Sign, Words, paint
+
+TILE = 318
+TILE_HIGH = 196
+GAP = 16
+
+
+class LessonTile(QAbstractButton):
+    """One lesson: number, title, summary, time, progress."""
+
+    def __init__(self, look: Look, entry: LibraryEntry) -> None:
+        super().__init__()
+        self.look = look
+        self.entry = entry
+        self.setObjectName(f"lesson-{entry.id}")
+        state = f"{entry.reached} of {entry.beats} beats seen" if entry.beats else ""
+        self.setAccessibleName(f"Lesson {entry.number}: {entry.title}. {entry.summary} {state} {entry.problem}".strip())
+        self.setToolTip(entry.problem or entry.summary)
+        self.setEnabled(not entry.problem)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+
+    def sizeHint(self) -> QSize:
+        """All tiles are alike."""
+        return QSize(self.look.px(TILE), self.look.px(TILE_HIGH))
+
+    def marks(self, width: float, height: float) -> list[Mark]:
+        """What is painted, in layout pixels."""
+        entry = self.entry
+        hot = self.underMouse() or self.hasFocus()
+        marks: list[Mark] = [
+            Area(
+                0, 0, width, height, "", 1.0, "now" if hot else "line", 2.0 if self.hasFocus() else 1.0, 12, base="card"
+            ),
+        ]
+        done = entry.beats > 0 and entry.reached >= entry.beats
+        kicker = f"LESSON {entry.number}" if entry.number else "LESSON"
+        marks.append(Words(20, 16, width - 60, 18, kicker, fonts.CAPTION_STRONG, "good" if done else "now"))
+        if done:
+            marks.append(Sign(width - 36, 17, 16, 16, "tick", "good"))
+        title = put((Span(entry.title),), 20, 38, width - 40, 22, fonts.HEADING, How(2))
+        marks += title.marks
+        text = (Span(entry.problem, "trap"),) if entry.problem else (Span(entry.summary, "dim"),)
+        y = 38 + title.height + 6
+        lines = max(int((height - 48 - y) // 18), 1)
+        marks += put(text, 20, y, width - 40, 18, fonts.SMALL, How(lines)).marks
+        return marks + self._foot(width, height)
+
+    def _foot(self, width: float, height: float) -> list[Mark]:
+        entry = self.entry
+        y = height - 34
+        said = f"{entry.minutes} min" if entry.minutes else ""
+        state = (
+            f"{entry.reached} of {entry.beats} beats"
+            if entry.reached
+            else f"{entry.beats} beats"
+            if entry.beats
+            else ""
+        )
+        words = " · ".join(part for part in (said, state) if part)
+        marks = put_line((Span(words, "dim"),), 20, y, width - 40, 16, fonts.CAPTION).marks
+        if entry.beats:
+            room = (width - 40 - 4 * (entry.beats - 1)) / entry.beats
+            for at in range(entry.beats):
+                role = "good" if at < entry.reached else "line"
+                marks.append(Area(20 + at * (room + 4), height - 15, room, 4, role, radius=2))
+        return marks
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the marks."""
+        zoom = self.look.zoom
+        painter = QPainter(self)
+        painter.scale(zoom, zoom)
+        paint(self.marks(self.width() / zoom, self.height() / zoom), painter, self.look)
+        painter.end()
+
+
+class TileGrid(QWidget):
+    """Tiles in as many columns as fit."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__()
+        self.look = look
+        self.setObjectName("library-grid")
+        self.tiles: list[LessonTile] = []
+
+    def arrange(self) -> None:
+        """Place the visible tiles; the grid is as high as they need."""
+        px = self.look.px
+        wide, high, gap = px(TILE), px(TILE_HIGH), px(GAP)
+        columns = max(1, (self.width() + gap) // (wide + gap))
+        shown = [tile for tile in self.tiles if not tile.isHidden()]
+        for at, tile in enumerate(shown):
+            tile.setGeometry(at % columns * (wide + gap), at // columns * (high + gap), wide, high)
+        rows = -(-len(shown) // columns)
+        self.setMinimumHeight(rows * (high + gap))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width, other columns."""
+        super().resizeEvent(event)
+        self.arrange()
+
+
+class Library(QWidget):
+    """The home page. `opened` carries a lesson's id, `open_file` asks for one from a folder."""
+
+    opened = Signal(str)
+    open_file = Signal()
+
+    def __init__(self, look: Look) -> None:
+        super().__init__()
+        self.look = look
+        self.setObjectName("library")
+        self.setAccessibleName("Library")
+        self.heading = self._label("See a machine inside a machine", fonts.TITLE, "title")
+        self.intro = self._label(
+            "Every guest here is real machine code on a simulated PC. Pick a lesson; you can go back to any moment.",
+            fonts.BODY,
+            "small",
+        )
+        self.search = QLineEdit()
+        self.search.setObjectName("library-search")
+        self.search.setPlaceholderText("Search lessons and ideas")
+        self.search.setAccessibleName("Search lessons")
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._filter)
+        look.dress(self.search, fonts.SMALL)
+        self.resume = QPushButton()
+        self.resume.setObjectName("library-resume")
+        self.resume.setProperty("primary", "true")
+        self.resume.clicked.connect(lambda: self.opened.emit(str(self.resume.property("lesson"))))
+        look.dress(self.resume, fonts.NAME)
+        self.open_button = QPushButton("Open a lesson folder…")
+        self.open_button.setObjectName("library-open")
+        self.open_button.setAccessibleName("Open a lesson from a folder")
+        self.open_button.clicked.connect(self.open_file)
+        look.dress(self.open_button, fonts.SMALL)
+        self.nothing = self._label("No lesson matches.", fonts.BODY, "small")
+        self.grid = TileGrid(look)
+        self._lay_out()
+        look.changed.connect(self._restyle)
+        self._restyle()
+
+    def _label(self, text: str, style: fonts.Style, kind: str) -> QLabel:
+        label = QLabel(text)
+        label.setProperty("type", kind)
+        label.setWordWrap(True)
+        self.look.dress(label, style)
+        return label
+
+    def _lay_out(self) -> None:
+        page = QWidget()
+        page.setObjectName("column")
+        self._rows = QVBoxLayout(page)
+        self._bar = QHBoxLayout()
+        for widget in (self.resume, self.search, self.open_button):
+            self._bar.addWidget(widget)
+        self._bar.addStretch(1)
+        self._rows.addWidget(self.heading)
+        self._rows.addWidget(self.intro)
+        self._rows.addLayout(self._bar)
+        self._rows.addWidget(self.nothing)
+        self._rows.addWidget(self.grid)
+        self._rows.addStretch(1)
+        self.area = QScrollArea()
+        self.area.setObjectName("library-scroll")
+        self.area.setWidgetResizable(True)
+        self.area.setFrameShape(QFrame.Shape.NoFrame)
+        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.area.setWidget(page)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.area)
+
+    def show_entries(self, entries: tuple[LibraryEntry, ...], last: str = "") -> None:
+        """Show the lessons; `last` is the one the student was in."""
+        for tile in self.grid.tiles:
+            tile.hide()
+            tile.deleteLater()
+        self.grid.tiles = []
+        for entry in entries:
+            tile = LessonTile(self.look, entry)
+            tile.setParent(self.grid)
+            tile.clicked.connect(lambda _checked=False, name=entry.id: self.opened.emit(name))
+            tile.show()
+            self.grid.tiles.append(tile)
+        known = next((entry for entry in entries if entry.id == last and not entry.problem), None)
+        self.resume.setVisible(known is not None)
+        if known is not None:
+            self.resume.setText(f"Go on: {known.title}")
+            self.resume.setAccessibleName(f"Go on with lesson {known.number}, {known.title}")
+            self.resume.setProperty("lesson", known.id)
+        self._filter(self.search.text())
+
+    def _filter(self, wanted: str) -> None:
+        """Show the tiles that hold every word."""
+        words = wanted.lower().split()
+        for tile in self.grid.tiles:
+            entry = tile.entry
+            held = " ".join((entry.number, entry.title, entry.summary, *entry.concepts)).lower()
+            tile.setVisible(all(word in held for word in words))
+        self.nothing.setVisible(bool(self.grid.tiles) and all(tile.isHidden() for tile in self.grid.tiles))
+        self.grid.arrange()
+
+    def _restyle(self) -> None:
+        px = self.look.px
+        self._rows.setContentsMargins(px(48), px(40), px(40), px(40))
+        self._rows.setSpacing(px(14))
+        self._bar.setSpacing(px(10))
+        self.search.setFixedWidth(px(300))
+        self.grid.arrange()
