@@ -17,6 +17,8 @@ from teachvm.isa.assembler.resolver import FolderResolver, ResolveError
 
 SOURCE_SUFFIX: Final = ".asm"
 CACHED_ASSEMBLIES: Final = 64
+Folder = Path
+"""Where guests and programs of somebody's own lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ PROGRAMS: Final = {
 }
 
 
-def build(guest: str, programs: Iterable[tuple[str, int]] = (), folder: Path | None = None) -> Image:
+def build(guest: str, programs: Iterable[tuple[str, int]] = (), folder: Folder | None = None) -> Image:
     """Assemble a guest with its programs and lay it out in physical memory.
 
     Args:
@@ -117,7 +119,7 @@ def build(guest: str, programs: Iterable[tuple[str, int]] = (), folder: Path | N
     return link(_program_name(guest), kernel, parts)
 
 
-def _program(name: str, folder: Path | None) -> Assembly:
+def _program(name: str, folder: Folder | None) -> Assembly:
     if name.endswith(SOURCE_SUFFIX):
         return _own(name, folder)
     if name not in PROGRAMS:
@@ -141,7 +143,7 @@ def _shipped(source: str) -> Assembly:
     return _ASSEMBLIES.assembly(path.parent, path.name)
 
 
-def _own(name: str, folder: Path | None) -> Assembly:
+def _own(name: str, folder: Folder | None) -> Assembly:
     if folder is None:
         raise GuestError(f"'{name}' is a file, and no folder was given to look in")
     return _ASSEMBLIES.assembly(folder, name)

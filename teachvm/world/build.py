@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from teachvm.guest import library, loader
 from teachvm.guest.image import Image
 from teachvm.host.bare import BareGuest
@@ -18,7 +16,7 @@ from teachvm.world.spec import VmSpec, WorldSpec, check
 from teachvm.world.world import Guest, World
 
 
-def build(spec: WorldSpec, folder: Path | None = None) -> World:
+def build(spec: WorldSpec, folder: library.Folder | None = None) -> World:
     """Make a world whose guests are loaded and stand at their first instruction.
 
     Args:
@@ -44,7 +42,7 @@ def build(spec: WorldSpec, folder: Path | None = None) -> World:
     return World(spec, recorder, host, {guest.name: guest for guest in guests})
 
 
-def _image(vm: VmSpec, folder: Path | None) -> Image:
+def _image(vm: VmSpec, folder: library.Folder | None) -> Image:
     return library.build(vm.guest, [(program.name, program.arg) for program in vm.programs], folder)
 
 

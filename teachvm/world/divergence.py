@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from teachvm.guest import library
 from teachvm.host.bare import BareGuest
 from teachvm.isa.decode import MAX_LENGTH, DecodeError, decode
 from teachvm.isa.operands import CS
@@ -66,7 +66,7 @@ class Divergence:
 class LockStep:
     """One guest in two worlds, moved together by completed guest instructions."""
 
-    def __init__(self, spec: WorldSpec, folder: Path | None = None) -> None:
+    def __init__(self, spec: WorldSpec, folder: library.Folder | None = None) -> None:
         """Build both worlds.
 
         Raises:
