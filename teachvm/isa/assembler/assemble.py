@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from teachvm.isa.assembler import limits
 from teachvm.isa.assembler.assembly import Assembly, Piece, Span
+from teachvm.isa.assembler.directives import item_bytes
 from teachvm.isa.assembler.errors import AsmError, Located, Problem, did_you_mean, error_at
 from teachvm.isa.assembler.expressions import Scope, UndefinedError, evaluate
-from teachvm.isa.assembler.instructions import shown
 from teachvm.isa.assembler.layout import Layout
 from teachvm.isa.assembler.lexer import SourceLine
 from teachvm.isa.assembler.parser import RESERVED, Parser
@@ -27,7 +27,6 @@ from teachvm.isa.assembler.statements import (
     Times,
     symbols_of,
 )
-from teachvm.isa.fit import in_range
 from teachvm.isa.keystone import Agreement, DisagreementError, agreement
 
 _T = TypeVar("_T")
@@ -44,7 +43,7 @@ class _Assembling:
         self.name = name
         self.problems: list[Problem] = []
         self.budget = limits.Budget(steps)
-        self.parser = Parser(resolver)
+        self.parser = Parser(resolver, self.budget)
         self.preprocessor = Preprocessor(self.parser.constant, RESERVED, resolver, self.budget, self._unread)
         self.placed: list[Placed] = []
         self._ask = ask
@@ -84,7 +83,7 @@ class _Assembling:
             error = self._undefined(unknown.name, unknown.token)
         except AsmError as raised:
             error = raised
-        self.report(trailed(error, placed.line.trail))
+        self.report(trailed(error, placed.trail))
         return None
 
     # --- The way through ---------------------------------------------------------------------------------------
@@ -117,7 +116,7 @@ class _Assembling:
         for line in self.preprocessor.lines(self.name, source):
             try:
                 for statement in self.parser.statements(line.tokens):
-                    self.placed.append(Placed(statement, line))
+                    self.placed.append(Placed(statement, line.origin, line.trail))
             except AsmError as error:
                 self.report(trailed(error, line.trail))
 
@@ -145,7 +144,7 @@ class _Assembling:
     def _pieces(self, layout: Layout) -> list[Piece]:
         if layout.end - layout.origin > limits.OUTPUT_BYTES:
             index = next(i for i, size in enumerate(layout.sizes) if self._past_limit(layout, i, size))
-            where = self.placed[index].line.origin
+            where = self.placed[index].origin
             message = f"the program grows beyond {limits.OUTPUT_BYTES} bytes here"
             self.report(AsmError([Problem(where.file, where.number, 1, message, source=where.text)]))
             return []
@@ -161,7 +160,7 @@ class _Assembling:
 
     def _piece(self, layout: Layout, index: int) -> Piece | None:
         """Bytes of one statement; None for what has none."""
-        statement, line = self.placed[index].statement, self.placed[index].line
+        statement, origin = self.placed[index].statement, self.placed[index].origin
         layout.check_counts(index)
         scope, address = layout.scope(index), layout.addresses[index]
         data = b"".join(self._bytes(layout, index, statement, scope))
@@ -176,7 +175,7 @@ class _Assembling:
             rounds = len(data) // max(1, layout.body_size(index, body))
         if isinstance(body, Code):
             opinion = self._opinion(body, data[: layout.instruction(index).size])
-        return Piece(address, data, line.origin, opinion, rounds)
+        return Piece(address, data, origin, opinion, rounds)
 
     def _opinion(self, code: Code, data: bytes) -> Agreement:
         if not self._ask:
@@ -214,12 +213,7 @@ class _Assembling:
             yield instruction.encoded(scope, address + turn * instruction.size)
 
     def _item(self, unit: int, item: Item, scope: Scope) -> bytes:
-        value = evaluate(item.value, scope)
-        if value.addresses not in (0, 1):
-            raise error_at(item.token, "a sum of addresses means nothing", "only label + number and label - label do")
-        if not in_range(value.number, 8 * unit):
-            raise error_at(item.token, f"{shown(value.number)} does not fit in {8 * unit} bits")
-        return (value.number & (1 << 8 * unit) - 1).to_bytes(unit, "little")
+        return item_bytes(unit, evaluate(item.value, scope), item.token)
 
     def _assembly(self, layout: Layout, pieces: list[Piece]) -> Assembly:
         return Assembly(

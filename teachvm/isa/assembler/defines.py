@@ -1,9 +1,13 @@
 """Single-line macros: a name stands for the words it was defined as, wherever it appears later."""
 
+from typing import Final
+
 from teachvm.isa.assembler import limits
 from teachvm.isa.assembler.errors import error_at
 from teachvm.isa.assembler.lexer import Kind, Token, reread
 from teachvm.isa.assembler.macros import Tokens
+
+_PASTE: Final = "%+"
 
 
 class Defines:
@@ -12,6 +16,7 @@ class Defines:
     def __init__(self, budget: limits.Budget) -> None:
         self._budget = budget
         self._words: dict[str, Tokens] = {}
+        self._touched = {_PASTE}
 
     def __contains__(self, name: str) -> bool:
         return name in self._words
@@ -19,6 +24,7 @@ class Defines:
     def define(self, name: str, words: Tokens) -> None:
         """From here on, `name` stands for `words`."""
         self._words[name] = words
+        self._touched.add(name)
 
     def forget(self, name: str) -> None:
         """`name` stands for itself again."""
@@ -27,12 +33,11 @@ class Defines:
     def expanded(self, tokens: Tokens) -> Tokens:
         """Tokens with single-line macros replaced and `%+` applied."""
         self._budget.spend(len(tokens))
-        pasting = any(token.kind is Kind.PASTE for token in tokens)
-        if not pasting and not any(token.text in self._words for token in tokens):
+        if self._touched.isdisjoint([token.text for token in tokens]):
             return tokens
         out: Tokens = []
         self._expand_into(out, tokens, None, ())
-        return _pasted(out) if pasting or any(token.kind is Kind.PASTE for token in out) else out
+        return _pasted(out)
 
     def _expand_into(self, out: Tokens, tokens: Tokens, use: Token | None, active: tuple[str, ...]) -> None:
         """Append `tokens` with names replaced, each standing where it was used first."""

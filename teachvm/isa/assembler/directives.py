@@ -5,16 +5,19 @@ from typing import Final, Protocol
 
 from teachvm.isa.assembler import limits
 from teachvm.isa.assembler.errors import error_at
-from teachvm.isa.assembler.expressions import Scope, UndefinedError, Value, evaluate
+from teachvm.isa.assembler.expressions import Constant, Scope, UndefinedError, Value, evaluate, shown
 from teachvm.isa.assembler.lexer import Kind, Token
 from teachvm.isa.assembler.preprocessor import read_file
 from teachvm.isa.assembler.reader import Reader
 from teachvm.isa.assembler.resolver import Resolver
 from teachvm.isa.assembler.statements import Align, Data, Item, Reserve
+from teachvm.isa.fit import in_range
 
 DATA: Final = {"db": 1, "dw": 2, "dd": 4, "dq": 8}
 """Directive -> bytes of one value."""
 RESERVE: Final = {"resb": 1, "resw": 2, "resd": 4, "resq": 8}
+_BYTES_PER_STEP: Final = 64
+"""Bytes of a file that count as one step of work."""
 NOP: Final = 0x90
 """What `align` fills with: execution may run through it."""
 UNSUPPORTED: Final = {
@@ -41,6 +44,10 @@ class Context(Protocol):
     @property
     def resolver(self) -> Resolver | None:
         """Where files come from."""
+
+    @property
+    def budget(self) -> limits.Budget:
+        """Work left for this source."""
 
     def constant(self, name: str) -> Value | None:
         """The value of an `equ` above, where it needs no addresses."""
@@ -72,6 +79,7 @@ def read_data(reader: Reader, directive: Token) -> Data:
     """
     unit = DATA[directive.word]
     items: list[bytes | Item] = []
+    known = bytearray()  # what needs no addresses, up to the next value that does
     while True:
         token, after = reader.token, reader.peek(1)
         if token is None:
@@ -79,13 +87,31 @@ def read_data(reader: Reader, directive: Token) -> Data:
         if token.kind is Kind.STRING and (after is None or after.text == ","):
             reader.next()
             # A string fills whole units: dw "abc" is 4 bytes.
-            items.append(token.data + bytes(-len(token.data) % unit))
+            known += token.data + bytes(-len(token.data) % unit)
         else:
-            items.append(Item(reader.expression(), token))
+            value = reader.expression()
+            if isinstance(value, Constant):
+                known += item_bytes(unit, value.value, token)
+            else:
+                items += [bytes(known), Item(value, token)]
+                known.clear()
         if not reader.take(","):
             break
     reader.finish()
-    return Data(unit, tuple(items))
+    return Data(unit, (*items, bytes(known)))
+
+
+def item_bytes(unit: int, value: Value, token: Token) -> bytes:
+    """One value of a data directive.
+
+    Raises:
+        AsmError: It does not fit `unit` bytes, or is no number and no address.
+    """
+    if value.addresses not in (0, 1):
+        raise error_at(token, "a sum of addresses means nothing", "only label + number and label - label do")
+    if not in_range(value.number, 8 * unit):
+        raise error_at(token, f"{shown(value.number)} does not fit in {8 * unit} bits")
+    return (value.number & (1 << 8 * unit) - 1).to_bytes(unit, "little")
 
 
 def read_reserve(reader: Reader, directive: Token) -> Reserve:
@@ -141,6 +167,7 @@ def read_incbin(reader: Reader, directive: Token, context: Context) -> Data:
         raise error_at(directive, "incbin needs a file name in quotes")
     reader.next()
     data = read_file(context.resolver, name, limits.OUTPUT_BYTES)
+    context.budget.spend(len(data) // _BYTES_PER_STEP)
     skip, length = 0, None
     if reader.take(","):
         skip = known_number(reader, directive, context.constant)

@@ -2,7 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import islice
+from typing import Final, Protocol
+
+from teachvm.isa.assembler import limits
+
+_EXCERPT: Final = 120
+"""Characters shown of a line."""
+_TRAIL: Final = 4
+"""Steps shown of the way to a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +38,16 @@ class Problem:
         """The message, the offending line with a mark under the column, and the way it was reached."""
         rows = [str(self)]
         if self.source.strip():
+            # Of a long line, the part around the column.
+            start = max(0, self.column - _EXCERPT // 2) if len(self.source) > _EXCERPT else 0
+            shown = self.source[start : start + _EXCERPT].rstrip()
             # Tabs are kept under tabs, so that the mark stands where the eye expects it.
-            lead = "".join("\t" if c == "\t" else " " for c in self.source[: self.column - 1])
-            rows += [f"    {self.source.rstrip()}", f"    {lead}^"]
-        return "\n".join(rows + [f"    {step}" for step in self.trail])
+            lead = "".join("\t" if c == "\t" else " " for c in self.source[start : self.column - 1])
+            rows += [f"    {shown}", f"    {lead}^"]
+        trail = list(self.trail)
+        if len(trail) > _TRAIL:
+            trail[_TRAIL - 1 : -1] = [f"... {len(trail) - _TRAIL} more ..."]
+        return "\n".join(rows + [f"    {step}" for step in trail])
 
 
 class AsmError(Exception):
@@ -107,9 +121,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     lower = word.lower()
     allowed = 1 if len(word) <= 4 else 2
     best: tuple[int, bool, str] | None = None
-    for candidate in known:
-        if abs(len(candidate) - len(word)) > allowed:
-            continue
+    for candidate in islice((one for one in known if abs(len(one) - len(word)) <= allowed), limits.NEAR_NAMES):
         distance = _slips(lower, candidate.lower(), allowed)
         if distance <= allowed:
             # Of two equally near words, the one that starts alike was meant.

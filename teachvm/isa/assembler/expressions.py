@@ -236,3 +236,8 @@ def has_names(node: Expression) -> bool:
             return has_names(left) or has_names(right)
         case _:
             return False
+
+
+def shown(number: int) -> str:
+    """A number as people compare it: small ones decimal, large ones hexadecimal."""
+    return str(number) if abs(number) <= 9999 else hex(number)

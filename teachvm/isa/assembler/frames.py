@@ -35,7 +35,8 @@ class Frame:
     """Something lines are read from: a file, one use of a macro, or a repeated block."""
 
     kind: str
-    rows: list[SourceLine] | list[Tokens]
+    rows: list[str] | list[Tokens]
+    name: str = ""
     trail: tuple[str, ...] = ()
     origin: SourceLine | None = None
     arguments: list[Tokens] = field(default_factory=list)

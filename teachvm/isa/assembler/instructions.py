@@ -12,7 +12,7 @@ from typing import Final
 
 from teachvm.isa.addressing import default_segment
 from teachvm.isa.assembler.errors import AsmError, error_at
-from teachvm.isa.assembler.expressions import Expression, Scope, Value, evaluate, has_names
+from teachvm.isa.assembler.expressions import Expression, Scope, Value, evaluate, has_names, shown
 from teachvm.isa.assembler.lexer import Token
 from teachvm.isa.assembler.operand_reader import SEGMENTS
 from teachvm.isa.assembler.parser import REPEATS, SIZE_PREFIXES
@@ -51,6 +51,12 @@ _REACHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """Mnemonic -> how far its relative forms reach, nearest first; empty for what is no branch."""
+_OF_ONE_WIDTH: Final = frozenset(
+    mnemonic
+    for mnemonic, forms in _FORMS.items()
+    if any({(code.kind, code.size) for code in form.operands} >= {(Kind.E, "v"), (Kind.G, "v")} for form in forms)
+)
+"""Mnemonics that work on two operands of the same width."""
 _STRINGS: Final = frozenset(
     mnemonic for mnemonic, forms in _FORMS.items() if any(form.has_implied_memory for form in forms)
 ) - {"XLATB"}
@@ -141,6 +147,8 @@ class Instruction:
 
     def _first_reach(self, target: Number) -> str:
         reaches = _REACHES[self._mnemonic]
+        if target.width not in (0, 16, 32):
+            raise error_at(target.token, f"'{self._code.word.text}' takes no {target.width}-bit target")
         if target.distance == "far":
             raise error_at(target.token, "a far target has two parts", "selector:offset, as in jmp 0x08:start")
         if target.distance:
@@ -154,13 +162,9 @@ class Instruction:
 
     def _set_reach(self, reach: str) -> None:
         self._reach = reach
-        opsize = self._branch.width if self._branch is not None and self._branch.width else self._request.opsize
-        request = replace(self._request, reach=reach, opsize=opsize)
-        distance = 1 if reach == "short" else (request.opsize or request.bits) // 8
-        try:
-            whole = _encoded(self._code.word.text, (Rel(0),), request)
-        except OperandsError:
-            raise error_at(self.token, f"'{self._code.word.text}' takes no {request.opsize}-bit target") from None
+        request = replace(self._request, reach=reach, opsize=self._branch_opsize())
+        distance = 1 if reach == "short" else self._branch_opsize() // 8
+        whole = _encoded(self._code.word.text, (Rel(0),), request)
         self._fixed = whole[:-distance]
         self.size = len(whole)
 
@@ -168,9 +172,14 @@ class Instruction:
         """From the end of the instruction to its target, as EIP counts."""
         branch = self._branch
         target = 0 if branch is None else self._number(branch.value, scope, branch.token)
-        opsize = (branch.width if branch else 0) or self._request.opsize or self._request.bits
+        opsize = self._branch_opsize()
         distance = (target - address - self.size) % (1 << opsize)
         return distance - (1 << opsize) if distance >> opsize - 1 else distance
+
+    def _branch_opsize(self) -> int:
+        """Width of the target: as written before it, else that of the code."""
+        written = self._branch.width if self._branch is not None else 0
+        return written or self._request.opsize or self._request.bits
 
     def _reaches(self, distance: int) -> bool:
         return self._reach == "near" or -128 <= distance <= 127
@@ -230,8 +239,8 @@ class Instruction:
             ) from None
         except RangeError:
             raise self._too_large(bound) from None
-        except OperandsError as error:
-            raise self._refused(bound, str(error)) from None
+        except OperandsError:
+            raise self._refused(bound) from None
 
     def _far_word(self) -> str:
         word = _FAR.get(self._mnemonic)
@@ -290,6 +299,10 @@ class Instruction:
 
     def _too_large(self, bound: list[Bound]) -> AsmError:
         """Which constant does not fit, and in how many bits."""
+        for operand in self._code.operands:
+            if isinstance(operand, FarTarget):
+                size = operand.width or self._request.opsize or self._request.bits
+                return error_at(operand.token, f"a far target is 16 bits : {size} bits, and this does not fit")
         width = next((o.width for o in bound if isinstance(o, Reg | Mem) and o.width), self._request.bits)
         for operand, value in zip(self._code.operands, bound, strict=True):
             if isinstance(operand, Number) and isinstance(value, Imm):
@@ -307,26 +320,27 @@ class Instruction:
             return width
         return 16 if "w" in sizes else 8
 
-    def _refused(self, bound: list[Bound], reason: str) -> AsmError:
+    def _refused(self, bound: list[Bound]) -> AsmError:
         """Why no row takes these operands."""
         word = self._code.word
         counts = sorted({len(form.operands) for form in _FORMS[self._mnemonic] if not form.row.alias})
         if self._mnemonic in _STRINGS:
             counts = [0]
         if len(bound) not in counts:
-            takes = " or ".join("no" if count == 0 else str(count) for count in counts)
-            plural = "" if counts == [1] else "s"
-            return error_at(word, f"'{word.text}' takes {takes} operand{plural}, and {len(bound)} are given")
+            takes = "no" if counts == [0] else " or ".join(map(str, counts))
+            plural, are = "" if counts[-1] == 1 else "s", "is" if len(bound) == 1 else "are"
+            return error_at(word, f"'{word.text}' takes {takes} operand{plural}, and {len(bound)} {are} given")
         if self._request.lock:
             return error_at(self._code.prefixes[0], f"'lock' needs '{word.text}' to change memory")
         widths = {o.width for o in bound if isinstance(o, Reg | Mem) and o.width}
         if [type(o) for o in bound] == [Mem, Mem]:
             return error_at(word, f"'{word.text}' cannot take two memory operands", "load one into a register first")
-        if len(widths) > 1:
+        if len(widths) > 1 and self._mnemonic in _OF_ONE_WIDTH:
             sizes = " and ".join(f"{size} bits" for size in sorted(widths))
-            return error_at(word, f"'{word.text}' cannot mix operands of {sizes}")
+            hint = "movzx and movsx widen" if self._mnemonic == "MOV" else ""
+            return error_at(word, f"'{word.text}' cannot mix operands of {sizes}", hint)
         shapes = ", ".join(_shape(value) for value in bound)
-        return error_at(word, f"'{word.text}' cannot take {shapes}", "" if "no form" in reason else reason)
+        return error_at(word, f"'{word.text}' has no form for: {shapes}")
 
 
 def _symbolic(operand: Operand) -> bool:
@@ -349,11 +363,6 @@ def _shape(operand: Bound) -> str:
     if isinstance(operand, Imm):
         return "a number"
     return "a far target" if isinstance(operand, Far | Rel) else operand.name
-
-
-def shown(value: int) -> str:
-    """A number as people compare it."""
-    return str(value) if abs(value) < 256 else hex(value)
 
 
 _NOWHERE: Final = Scope(lambda _: None, None, None)

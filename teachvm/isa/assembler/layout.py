@@ -170,7 +170,8 @@ class Layout:
     def _check(self, index: int, repeated: Times | Reserve) -> None:
         number = evaluate(repeated.count, self.scope(index)).number
         if number < 0:
-            raise error_at(repeated.token, f"the count is {number}", "there is no room left" if number else "")
+            hint = "there is no room left" if isinstance(repeated, Times) else ""
+            raise error_at(repeated.token, f"the count is {number}", hint)
         if number > limits.OUTPUT_BYTES:
             raise error_at(repeated.token, f"the count {number} is more than {limits.OUTPUT_BYTES}")
 

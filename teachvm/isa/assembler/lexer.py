@@ -159,13 +159,15 @@ def reread(text: str, model: Token) -> Token:
     match = _TOKEN.fullmatch(text)
     group = match.lastgroup if match else None
     if group not in ("name", "number"):
-        raise error_at(model, f"'{text}', pasted together here, is neither a name nor a number")
+        raise error_at(model, f"'{text[:40]}', pasted together here, is neither a name nor a number")
     return _token(group, text, model.source, model.column, model.glued)
 
 
 def _token(group: str, text: str, line: SourceLine, column: int, glued: bool) -> Token:
     """Make the token of a regular-expression group."""
     kind = _KINDS.get(group)
+    if len(text) > limits.NAME_CHARACTERS and group in ("name", "number", "local", "directive"):
+        raise _wrong(line, column, f"this word is longer than {limits.NAME_CHARACTERS} characters")
     if kind is not None:
         return Token(kind, text, line, column, glued)
     if group == "number":
@@ -174,7 +176,7 @@ def _token(group: str, text: str, line: SourceLine, column: int, glued: bool) ->
         if value is None:
             raise error_at(token, f"'{text[:40]}' is not a number", _number_hint(text))
         if value >> 64:
-            raise error_at(token, f"'{text}' does not fit in 64 bits")
+            raise error_at(token, f"'{text[:40]}' does not fit in 64 bits")
         return token
     if group == "string":
         return Token(Kind.STRING, text, line, column, glued, 0, _string_bytes(text, line, column))

@@ -13,6 +13,7 @@ SOURCE_BYTES: Final = 1 << 20
 LINE_CHARACTERS: Final = 2000
 LINE_TOKENS: Final = 4096
 """Tokens of one line after its macros are expanded."""
+NAME_CHARACTERS: Final = 128
 LINES: Final = 100_000
 """Lines read, repeated and expanded, all files together."""
 INCLUDE_DEPTH: Final = 16
@@ -23,9 +24,11 @@ REPETITIONS: Final = 65_536
 OUTPUT_BYTES: Final = 16 << 20
 EXPRESSION_DEPTH: Final = 64
 NUMBER_CHARACTERS: Final = 80
+NEAR_NAMES: Final = 2000
+"""Known names a misspelt one is compared with."""
 LAYOUT_ROUNDS: Final = 24
 """Rounds in which jumps may still grow one by one; after them everything undecided takes its long form."""
-STEPS: Final = 3_000_000
+STEPS: Final = 1_000_000
 
 
 class ExhaustedError(Exception):

@@ -136,8 +136,10 @@ def _append(out: Tokens, token: Token, joins: bool) -> None:
     """Add a token, as part of the word before where an argument touches it."""
     if joins and token.glued and out and _wordy(out[-1]) and _wordy(token):
         out[-1] = reread(out[-1].text + token.text, out[-1])
-    else:
-        out.append(token)
+        return
+    out.append(token)
+    if len(out) > limits.LINE_TOKENS:
+        raise error_at(token, f"this line expands to more than {limits.LINE_TOKENS} words")
 
 
 def _wordy(token: Token) -> bool:

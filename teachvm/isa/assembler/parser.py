@@ -7,6 +7,7 @@ mistyped instruction is never taken for a label.
 from collections.abc import Iterator
 from typing import Final
 
+from teachvm.isa.assembler import limits
 from teachvm.isa.assembler.directives import (
     DATA,
     RESERVE,
@@ -44,8 +45,9 @@ RESERVED: Final = frozenset((*WORDS, *REGISTERS, *KEYWORDS))
 class Parser:
     """Reads lines in order; keeps the origin, the code size, and the label that local ones belong to."""
 
-    def __init__(self, resolver: Resolver | None) -> None:
+    def __init__(self, resolver: Resolver | None, budget: limits.Budget) -> None:
         self.resolver = resolver
+        self.budget = budget
         self.origin = 0
         self.bits = 32
         self.defined: dict[str, Token] = {}
@@ -185,8 +187,8 @@ class Parser:
             return error_at(word, f"expected an instruction, found '{word.text[:40]}'")
         if word.word in WORDS:
             return error_at(word, f"'{word.text}' cannot stand here")
-        hint = did_you_mean(word.word, WORDS)
-        if not hint and reader.token is None:
+        hint, following = did_you_mean(word.word, WORDS), reader.token
+        if not hint and (following is None or following.word in WORDS):
             hint = "a label ends with ':'"
         return error_at(word, f"unknown instruction '{word.text[:40]}'", hint)
 

@@ -85,11 +85,10 @@ class Preprocessor:
         if len(text) > limits.SOURCE_BYTES:
             message = f"'{name}' is longer than {limits.SOURCE_BYTES} characters"
             raise error_at(place, message) if place else AsmError([Problem(name, 1, 1, message)])
-        text = text.removeprefix("\ufeff")
-        rows = [SourceLine(name, number, row.rstrip("\r")) for number, row in enumerate(text.split("\n"), 1)]
-        if rows and not rows[-1].text:
-            rows.pop()
-        self._frames.append(Frame("file", rows, trail))
+        if text.count("\n") > limits.LINES:
+            raise limits.ExhaustedError
+        rows = text.removeprefix("\ufeff").removesuffix("\n").split("\n")
+        self._frames.append(Frame("file", rows, name, trail))
 
     def _row(self, frame: Frame) -> Tokens | None:
         """Tokens of the next line of a frame, before single-line macros; None at its end."""
@@ -103,11 +102,12 @@ class Preprocessor:
             raise limits.ExhaustedError
         if isinstance(row, list):
             return substitute(row, frame.arguments, frame.given, frame.unique) if frame.kind == "macro" else row
-        self.visited.append(row)
-        if frame.skipping and not row.text.lstrip().startswith("%"):
+        line = SourceLine(frame.name, frame.index, row.rstrip("\r"))
+        self.visited.append(line)
+        if frame.skipping and not row.lstrip().startswith("%"):
             return []
         try:
-            return tokenize(row)
+            return tokenize(line)
         except AsmError:
             if frame.skipping:
                 return []
@@ -177,7 +177,7 @@ class Preprocessor:
         step = f"in macro '{name.text}', used at {name.file}:{name.line}"
         filled = macro.filled(arguments)
         self._frames.append(
-            Frame("macro", list(macro.body), (step, *frame.trail), origin, filled, len(filled), self._uses)
+            Frame("macro", list(macro.body), "", (step, *frame.trail), origin, filled, len(filled), self._uses)
         )
         return label
 
@@ -188,8 +188,8 @@ class Preprocessor:
             if macro.takes(count):
                 return macro
         takes = " or ".join(_range(macro) for macro in definitions)
-        plural = "" if takes == "1" else "s"
-        raise error_at(name, f"macro '{name.text}' takes {takes} parameter{plural}, and {count} are given")
+        plural, are = "" if takes == "1" else "s", "is" if count == 1 else "are"
+        raise error_at(name, f"macro '{name.text}' takes {takes} parameter{plural}, and {count} {are} given")
 
     # --- Single-line macros ------------------------------------------------------------------------------------
 
@@ -254,24 +254,29 @@ class Preprocessor:
             if name.word in self._reserved:
                 raise error_at(name, f"'{name.text}' is a word of the assembler", "give the macro another name")
             known = self._macros.setdefault(name.text, [])
-            if any(macro.least <= most and least <= macro.most for macro in known):
-                raise error_at(name, f"macro '{name.text}' with {most} parameters is already defined")
+            for macro in known:
+                if macro.least <= most and least <= macro.most:
+                    where = f"{macro.name.file}:{macro.name.line}"
+                    raise error_at(name, f"macro '{name.text}' is already defined, in {where}")
             known.append(Macro(name, least, most, defaults, body))
 
         self._capture = Capture(row[0], ("%endmacro", "%endm"), finish)
 
     def _rep(self, row: Tokens, frame: Frame) -> None:
-        count = self._number(row[0], row[1:])
-        if not 0 <= count <= limits.REPETITIONS:
-            raise error_at(row[0], f"%rep {count} is not between 0 and {limits.REPETITIONS}")
-        if sum(other.kind == "rep" for other in self._frames) >= limits.MACRO_DEPTH:
-            raise error_at(row[0], f"%rep nests more than {limits.MACRO_DEPTH} deep")
+        count = 0
 
         def finish(body: tuple[Tokens, ...]) -> None:
             if count and body:
-                self._frames.append(Frame("rep", list(body), frame.trail, frame.origin, rounds=count))
+                self._frames.append(Frame("rep", list(body), "", frame.trail, frame.origin, rounds=count))
 
+        # First, so that the block is passed over also where its count is wrong.
         self._capture = Capture(row[0], ("%endrep",), finish)
+        wanted = self._number(row[0], row[1:])
+        if not 0 <= wanted <= limits.REPETITIONS:
+            raise error_at(row[0], f"%rep {wanted} is not between 0 and {limits.REPETITIONS}")
+        if sum(other.kind == "rep" for other in self._frames) >= limits.MACRO_DEPTH:
+            raise error_at(row[0], f"%rep nests more than {limits.MACRO_DEPTH} deep")
+        count = wanted
 
     def _include(self, row: Tokens, frame: Frame) -> None:
         tokens = self._defines.expanded(row[1:])
@@ -332,10 +337,11 @@ def read_file(resolver: Resolver | None, name: Token, limit: int) -> bytes:
     """
     if resolver is None:
         raise error_at(name, "this source may not read other files")
+    wanted = name.data.decode(errors="replace")
+    if not wanted.strip() or not wanted.isprintable():
+        raise error_at(name, "this is not a file name")
     try:
-        return resolver.read(name.data.decode(), limit)
-    except UnicodeDecodeError:
-        raise error_at(name, "this is not a file name") from None
+        return resolver.read(wanted, limit)
     except ResolveError as refusal:
         raise error_at(name, str(refusal)) from None
 

@@ -99,10 +99,14 @@ class Reader:
             last = self.tokens[-1]
             end = last._replace(column=last.column + len(last.text))
             return error_at(end, f"{wanted} is missing here")
+        if token.kind is Kind.LOCAL:
+            return error_at(token, f"'%%{token.text}' means something only inside a %macro")
         if token.kind is Kind.PARAMETER:
             return error_at(
                 token, f"'{token.text}' means something only inside a %macro", "write '% ' for the remainder"
             )
+        if token.kind is Kind.DIRECTIVE:
+            return error_at(token, f"'{token.text}' stands at the start of a line", "write '% ' for the remainder")
         return error_at(token, f"expected {wanted}, found '{token.text[:40]}'")
 
     def expression(self, registers: bool = False) -> Expression:

@@ -50,7 +50,7 @@ class FolderResolver:
 
     def _confined(self, name: str) -> Path:
         """The file's real path, inside the folder."""
-        if "\0" in name or not name.strip():
+        if not name.strip() or not name.isprintable():
             raise ResolveError("this is not a file name")
         parts = PurePosixPath(name.replace("\\", "/"))
         if parts.is_absolute() or PureWindowsPath(name).drive or PureWindowsPath(name).root:

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from teachvm.isa.assembler.expressions import Binary, Expression, Symbol, Unary
-from teachvm.isa.assembler.frames import Line
-from teachvm.isa.assembler.lexer import Token
+from teachvm.isa.assembler.lexer import SourceLine, Token
 from teachvm.isa.operands import Creg, Dreg, Reg, Sreg
 
 
@@ -136,10 +135,11 @@ Statement = Code | Data | Reserve | Align | Times | Label | Equ
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A statement and the line it counts for."""
+    """A statement, the line of a file it counts for, and the way it came through, innermost first."""
 
     statement: Statement
-    line: Line
+    origin: SourceLine
+    trail: tuple[str, ...]
 
 
 def symbols_of(statement: Statement) -> Iterator[Symbol]:
