@@ -2,7 +2,19 @@
 
 The only module that imports capstone. The rows decide what an instruction is and how long; capstone, an
 independent reader of the same bytes, supplies the words and those of instructions the processor does not have.
-Where its text is known to mislead, or it refuses what the rows accept, the text comes from the rows.
+Where its text is known to mislead, or it refuses what the rows accept, the text comes from the rows:
+
+    string instructions, XLATB     writes out operands that are fixed, hides an override
+    far transfers                  says `ljmp 8:x` and `lcall 8, x`
+    PUSHAD, POPAD, SHL by /6       says pushal, popal, sal
+    RCL, RCR by one                drops the 1
+    MOV and POP of DS ...          says `mov ds, eax` where 16 bits are read; LAR, LSL alike
+    66 and 67                      often the same text as without; so all of 16-bit code
+    ENTER, PUSH                    signed constants
+    LEA, BOUND, LES and their like sizes of memory that is not read, or none
+    AAM, AAD by ten                prints the ten
+    [eax*1+8]                      says `[eax + 8]`, which with EBP is another segment
+    needless prefixes              prints some, and `bnd`, `repz` where they mean nothing
 """
 
 import re
@@ -19,23 +31,7 @@ from teachvm.isa.operands import Imm, Mem
 from teachvm.isa.pattern import Kind
 from teachvm.isa.text import SymbolAt, Text, absolute, codes, row_text, size_keyword, target, tokenise
 
-MISLEADING: Final = {
-    "string instructions": "capstone writes out their fixed operands, and hides an override of OUTS or XLATB",
-    "far transfers": "capstone says ljmp 8:x and lcall 8, x",
-    "PUSHAD, POPAD": "capstone says pushal, popal",
-    "SHL by opcode extension 6": "capstone says sal",
-    "rotates by one": "capstone drops the 1 of RCL and RCR",
-    "loads of segment registers": "capstone says mov ds, eax where 16 bits are read",
-    "16-bit code": "capstone does not wrap branch targets at 64 KiB, and calls 16-bit forms by 32-bit names",
-    "sizes by prefix": "with 66 or 67 capstone often prints the same text as without",
-    "ENTER, LEA, BOUND, LES and their like": "capstone gives signed constants, sizes of memory that is not read",
-    "AAM, AAD by ten": "capstone prints the ten",
-    "an unnecessary segment override": "capstone prints it, or not",
-    "branch hints": "capstone prints bnd for F2 before a branch",
-    "repeat prefixes where they mean nothing": "capstone prints them before some",
-}
-"""What capstone's text gets wrong for our readers, and how; these come from the rows."""
-
+# Rows whose text capstone gives wrongly or differently each time.
 _ROW_MNEMONICS: Final = frozenset(
     (
         *("JMPF", "CALLF", "PUSHAD", "POPAD", "RCL", "RCR", "ENTER", "LEA", "BOUND", "LES", "LDS", "LSS", "LFS", "LGS"),

@@ -18,7 +18,7 @@ badges, the translator's copy-or-replace choice, tests) reads rows and nothing e
     E  register or memory by ModRM      G  register by ModRM's reg field     Z  register in the opcode
     M  memory by ModRM, never mod = 3   R  register by rm, whatever mod says D  debug register by reg
     I  immediate     J  relative target     A  far target     O  memory without ModRM
-    X  DS:ESI   Y  ES:EDI   (string operands, X can be overridden)
+    X  DS:ESI   Y  ES:EDI   B  DS:EBX   (implied by string instructions and XLATB; X and B can be overridden)
     b w d q = 1 2 4 8 bytes; v = operand size; z = operand size, as an immediate; p = far pointer;
     s = six-byte pseudo-descriptor; a = a pair of bounds; a bare M touches no memory
 
