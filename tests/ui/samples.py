@@ -66,11 +66,15 @@ def who(running: int = 2, traps: str = "14") -> CardView:
         Actor("Guest program", "U", "program", (Span("ring 3 · runs directly", "dim"),), running == 0),
         Actor("Guest kernel", "K", "kernel", (Span("thinks ring 0 · really ring 1", "dim"),), running == 1),
         Actor(
-            "VMM", "V", "vmm", (Span("ring 0 · emulating ", "dim"), Span("cli", "dim", code=True)), running == 2,
+            "VMM",
+            "V",
+            "vmm",
+            (Span("ring 0 · emulating ", "dim"), Span("cli", "dim", code=True)),
+            running == 2,
             Tip("Virtual machine monitor", "It runs only when something traps.", "Popek & Goldberg 1974"),
         ),
         Actor("Hardware CPU", "H", "hardware", (Span("IF = 1 · CR3 = 0040 3000", "dim", code=True),), running == 3),
-    )  # fmt: skip
+    )
     crossing = Crossing(1, "#GP · trap") if running == 2 else None
     stats = StatsView(
         (
@@ -146,10 +150,17 @@ def vcpu(changed: bool = True) -> CardView:
     shared = tuple(
         Pair(name, (Cell(f"{value >> 16:04x} {value & 0xFFFF:04x}", value=value),))
         for name, value in (
-            ("EAX", 1), ("EBX", 0x104000), ("ECX", 0x1C), ("EDX", 0), ("ESI", 0x10A3F0), ("EDI", 0),
-            ("EBP", 0x10BFF0), ("ESP", 0x10BFEC), ("EIP", 0x100242),
+            ("EAX", 1),
+            ("EBX", 0x104000),
+            ("ECX", 0x1C),
+            ("EDX", 0),
+            ("ESI", 0x10A3F0),
+            ("EDI", 0),
+            ("EBP", 0x10BFF0),
+            ("ESP", 0x10BFEC),
+            ("EIP", 0x100242),
         )
-    )  # fmt: skip
+    )
     flags = ChipsView(
         "EFLAGS",
         tuple(
@@ -184,9 +195,30 @@ def walk(step: int = 3) -> CardView:
         Label(20, 58, 150, (Span("linear address", "dim"),), small=True),
         Label(20, 78, 150, (Span("0804 a3f4", code=True, strong=True),)),
         BitBox("word", 150, 64, 740, 38, fields, even=True),
-        fragment("pd", 250, "Page directory · CR3 = 0000 1000", (("31", "not present"), ("32", "0000 3027 P W U A"), ("33", "not present")), "program", step >= 1),
-        fragment("pt", 572, "Page table · 0000 3000", (("73", "0001 9067 P W U A D"), ("74", "0001 a067 P W U A D"), ("75", "0001 b025 P R U A")), "kernel", step >= 2),
-        fragment("pg", 894, "Page · 0001 a000", (("3f0", "00 00 00 00"), ("3f4", "2a 00 00 00"), ("3f8", "00 00 00 00")), "good", step >= 3),
+        fragment(
+            "pd",
+            250,
+            "Page directory · CR3 = 0000 1000",
+            (("31", "not present"), ("32", "0000 3027 P W U A"), ("33", "not present")),
+            "program",
+            step >= 1,
+        ),
+        fragment(
+            "pt",
+            572,
+            "Page table · 0000 3000",
+            (("73", "0001 9067 P W U A D"), ("74", "0001 a067 P W U A D"), ("75", "0001 b025 P R U A")),
+            "kernel",
+            step >= 2,
+        ),
+        fragment(
+            "pg",
+            894,
+            "Page · 0001 a000",
+            (("3f0", "00 00 00 00"), ("3f4", "2a 00 00 00"), ("3f8", "00 00 00 00")),
+            "good",
+            step >= 3,
+        ),
         Label(1150, 208, 110, (Span("value loaded", "dim"),), small=True),
         Label(1150, 228, 110, (Span("0000 002a", code=True, strong=True),)),
         Arrow("dir", "pd1", "bottom", "left", "program", at=0.3, lit=step >= 1),
@@ -194,20 +226,30 @@ def walk(step: int = 3) -> CardView:
         Arrow("table", "pt1", "bottom", "left", "kernel", at=0.6, lit=step >= 2),
         Arrow("pt1", "pg", "right", "left", "kernel", to_at=0.86, lane=0.2, lit=step >= 2),
         Arrow("offset", "pg1", "bottom", "left", "good", at=0.88, lit=step >= 3),
-    )  # fmt: skip
+    )
     return CardView((Span("guest virtual → guest physical, two levels", "dim"),), (DiagramView(1280, 300, shapes),))
 
 
 def memory() -> CardView:
     rows = tuple(
-        HexRow(0x10BFE0 + 16 * at, tuple(f"{(at * 37 + n * 11) & 0xFF:02x}" for n in range(16)), "................",
-               (Span("return address", "dim"),) if at == 1 else (), frozenset({4, 5} if at == 2 else ()))
+        HexRow(
+            0x10BFE0 + 16 * at,
+            tuple(f"{(at * 37 + n * 11) & 0xFF:02x}" for n in range(16)),
+            "................",
+            (Span("return address", "dim"),) if at == 1 else (),
+            frozenset({4, 5} if at == 2 else ()),
+        )
         for at in range(8)
-    )  # fmt: skip
+    )
     stack = tuple(
-        HexRow(0x10BFEC + 4 * at, (f"{0x100243 + at * 4096:08x}",), "", (Span(("saved EBX", "return to idle", "")[at % 3], "dim"),))
+        HexRow(
+            0x10BFEC + 4 * at,
+            (f"{0x100243 + at * 4096:08x}",),
+            "",
+            (Span(("saved EBX", "return to idle", "")[at % 3], "dim"),),
+        )
         for at in range(5)
-    )  # fmt: skip
+    )
     grid = HexView(rows, marks=(HexMark(20, 8, "kernel", "frame pushed by the CPU"),), title="Bytes at ESP")
     return CardView((Span("alpha · linear", "dim"),), (grid, HexView(stack, 4, title="Stack")))
 
@@ -219,14 +261,26 @@ def entries() -> CardView:
         Column("Cycles", 9, "right", code=True),
         Column("Mean", 7, "right", code=True),
     )
-    data = (("Privileged instruction", "9", "12\u2009441", "1\u2009382"), ("Hidden page fault", "5", "8\u2009010", "1\u2009602"),
-            ("Guest page-table write", "3", "3\u2009990", "1\u2009330"), ("Timer interrupt", "2", "2\u2009110", "1\u2009055"),
-            ("System call", "1", "1\u2009480", "1\u2009480"))  # fmt: skip
+    data = (
+        ("Privileged instruction", "9", "12\u2009441", "1\u2009382"),
+        ("Hidden page fault", "5", "8\u2009010", "1\u2009602"),
+        ("Guest page-table write", "3", "3\u2009990", "1\u2009330"),
+        ("Timer interrupt", "2", "2\u2009110", "1\u2009055"),
+        ("System call", "1", "1\u2009480", "1\u2009480"),
+    )
     rows = tuple(
-        TableRow(name, (Cell(name), Cell(n, changed=at == 0), Cell(total, was="11\u2009059" if at == 0 else None), Cell(mean, "dim")),
-                 "vmm" if at == 0 else None)
+        TableRow(
+            name,
+            (
+                Cell(name),
+                Cell(n, changed=at == 0),
+                Cell(total, was="11\u2009059" if at == 0 else None),
+                Cell(mean, "dim"),
+            ),
+            "vmm" if at == 0 else None,
+        )
         for at, (name, n, total, mean) in enumerate(data)
-    )  # fmt: skip
+    )
     return CardView((Span("alpha", "dim"),), (TableView(columns, rows, empty="Nothing has trapped yet."),))
 
 
@@ -277,9 +331,15 @@ def lanes(now: int = 2600, count: int = 40) -> LanesView:
 
 
 ALL = {
-    "who-is-running": who, "guest-code": code, "vcpu-and-cpu": vcpu, "guest-walk": walk, "memory": memory,
-    "vmm-entries": entries, "console": console, "event-log": note,
-}  # fmt: skip
+    "who-is-running": who,
+    "guest-code": code,
+    "vcpu-and-cpu": vcpu,
+    "guest-walk": walk,
+    "memory": memory,
+    "vmm-entries": entries,
+    "console": console,
+    "event-log": note,
+}
 
 
 TECHNIQUES = tuple(
@@ -296,8 +356,8 @@ TECHNIQUES = tuple(
 HEADER = HeaderView(
     "3", "Trap and emulate", ("done", "done", "now", "ahead", "ahead", "ahead"), TECHNIQUES, "trap-and-emulate"
 )
-PROSE = """The guest kernel believes it runs in **ring 0**. It does not: the VMM started it in **ring 1**, so the CPU will
-not let it touch the real interrupt flag.
+PROSE = """The guest kernel believes it runs in **ring 0**. It does not: the VMM started it in **ring 1**, so the CPU
+will not let it touch the real interrupt flag.
 
 It is about to run `cli`, a **privileged instruction**. Watch the [orange lane](role:vmm) below.
 
