@@ -111,10 +111,10 @@ class _Writer:
         out += _REP_BYTES[request.rep]
         if self.segment is not None:
             out += _SEGMENT_BYTES[self.segment]
-        if self.adsize != request.bits:
-            out += bytes((ADSIZE_PREFIX,))
         if self.opsize != request.bits:
             out += bytes((OPSIZE_PREFIX,))
+        if self.adsize != request.bits:
+            out += bytes((ADSIZE_PREFIX,))
         return out
 
     def _modrm(self) -> bytes:
@@ -212,9 +212,13 @@ _FORMS: Final[Mapping[str, tuple[Pattern, ...]]] = _by_mnemonic()
 
 
 def _orders(mnemonic: str, operands: tuple[Source, ...]) -> Iterable[tuple[Source, ...]]:
-    yield operands
-    if mnemonic in _COMMUTATIVE and len(operands) == 2:
-        yield operands[::-1]
+    """Operands in the orders that mean the same; NASM puts the first register of XCHG into ModRM's reg field."""
+    if mnemonic not in _COMMUTATIVE or len(operands) != 2:
+        yield operands
+    elif mnemonic == "XCHG":
+        yield from (operands[::-1], operands)
+    else:
+        yield from (operands, operands[::-1])
 
 
 def _verdict(pattern: Pattern, operands: tuple[Source, ...], opsize: int) -> Fit:
