@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field, StrictBool, StrictInt, StrictStr, W
 from teachvm.lesson.schema import (
     CardIds,
     Closed,
-    FileName,
     FrontMatter,
     Identifier,
     Line,
@@ -154,8 +153,6 @@ class InstructorFile(Closed):
     lesson: Identifier
     answers: dict[StrictStr, StrictInt | StrictStr] = Field(default_factory=dict)
     checks: Annotated[tuple[HiddenCheck, ...], Field(max_length=64)] = ()
-    starter: FileName | None = None
-    solution: FileName | None = None
 
 
 MACHINE_BLOCKS: dict[str, type[Closed]] = {"run": Run, "show": Show, "ask": Ask, "check": Check, "do": Do}

@@ -160,6 +160,11 @@ def number_text(value: int) -> str:
     return str(value) if -10 < value < 10 else f"{value} ({hex_text(value)})"
 
 
+def bare(number: str) -> str:
+    """What `number_text` said, without the hexadecimal in brackets."""
+    return number.partition(" (")[0]
+
+
 def hex_text(value: int) -> str:
     """Hexadecimal, grouped by four digits: `0010 0247`; eight digits at least."""
     digits = f"{abs(value):08x}"

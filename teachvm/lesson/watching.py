@@ -1,0 +1,208 @@
+"""Recognising an anchor while a world moves, and afterwards in what it recorded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from teachvm.lesson.anchors import Anchor
+from teachvm.lesson.expressions import Expression
+from teachvm.lesson.happenings import KINDS, Happenings, is_later, is_past, matches
+from teachvm.lesson.reading import WorldScope
+from teachvm.lesson.scope import Scalar
+from teachvm.machine.events import ConsoleWrote
+from teachvm.trace.events import Event
+from teachvm.trace.moment import Moment
+from teachvm.world.world import World
+
+LINE_KEPT = 1_000
+"""Characters of console output a pattern is looked for in."""
+
+
+class Watch(Protocol):
+    """Recognises one anchor; it is shown every event and every boundary once, in order."""
+
+    kinds: tuple[type[Event], ...]
+
+    def event(self, event: Event) -> bool:
+        """Whether the anchor is reached by this event."""
+
+    def boundary(self) -> bool:
+        """Whether it is reached at this instruction boundary."""
+
+
+@dataclass(slots=True)
+class _Milestone:
+    """An event of the log, with the wanted facts, for the nth time."""
+
+    kinds: tuple[type[Event], ...]
+    facts: Callable[[Event], Mapping[str, Scalar] | None]
+    wanted: Mapping[str, Scalar]
+    number: Callable[[], int] | None
+    left: int
+
+    def event(self, event: Event) -> bool:
+        facts = self.facts(event)
+        if facts is None:
+            return False
+        found = dict(facts)
+        if self.number is not None:
+            found["number"] = self.number()
+        if not matches(found, self.wanted):
+            return False
+        self.left -= 1
+        return self.left == 0
+
+    def boundary(self) -> bool:
+        return False
+
+
+@dataclass(slots=True)
+class _Console:
+    """Texts on a console, in order."""
+
+    kinds: tuple[type[Event], ...]
+    patterns: tuple[re.Pattern[str], ...]
+    source: str | None
+    left: int
+    text: dict[str, str]
+    found: dict[str, int]
+
+    def event(self, event: Event) -> bool:
+        if not isinstance(event, ConsoleWrote) or self.source not in (None, event.source):
+            return False
+        text = (self.text.get(event.source, "") + chr(event.byte))[-LINE_KEPT:]
+        index = self.found.get(event.source, 0)
+        if not self.patterns[index].search(text):
+            self.text[event.source] = text
+            return False
+        self.text[event.source] = ""
+        self.found[event.source] = (index + 1) % len(self.patterns)
+        self.left -= self.found[event.source] == 0
+        return self.left == 0
+
+    def boundary(self) -> bool:
+        return False
+
+
+@dataclass(slots=True)
+class _Label:
+    """The guest's next instruction is the one at a label."""
+
+    kinds: tuple[type[Event], ...]
+    eip: Callable[[], int]
+    address: int
+    confirmed: Callable[[], bool]
+    left: int
+
+    def event(self, event: Event) -> bool:
+        return False
+
+    def boundary(self) -> bool:
+        if self.eip() != self.address or not self.confirmed():
+            return False
+        self.left -= 1
+        return self.left == 0
+
+
+@dataclass(slots=True)
+class _After:
+    """So many instructions later."""
+
+    kinds: tuple[type[Event], ...]
+    n: Callable[[], int]
+    target: int
+
+    def event(self, event: Event) -> bool:
+        return False
+
+    def boundary(self) -> bool:
+        return self.n() >= self.target
+
+
+@dataclass(slots=True)
+class _Condition:
+    """A state expression, tested when something visible has happened."""
+
+    kinds: tuple[type[Event], ...]
+    holds: Callable[[], bool]
+    stirred: bool = False
+
+    def event(self, event: Event) -> bool:
+        self.stirred = True
+        return event.PHASE and self.holds()
+
+    def boundary(self) -> bool:
+        stirred, self.stirred = self.stirred, False
+        return stirred and self.holds()
+
+
+def watch(anchor: Anchor, world: World, scope: WorldScope) -> Watch:
+    """Begin to look out for an anchor.
+
+    Raises:
+        NoValueError: An argument of the anchor has no value now.
+    """
+    if anchor.condition is not None:
+        condition: Expression = anchor.condition
+        return _Condition((Event,), lambda: condition.holds(scope))
+    assert anchor.milestone is not None
+    given = dict(anchor.values(scope))
+    clock = world.recorder.clock
+    left = _count(given.pop("nth", 1))
+    match anchor.milestone.word:
+        case "at":
+            vm, process = given.get("vm"), given.get("process")
+            address = scope.address_of(given["label"], vm, process)
+            hardware = world.host.machine.cpu
+            return _Label((), lambda: hardware.eip, address, lambda: scope.is_at(address, vm, process), left)
+        case "after":
+            return _After((), lambda: clock.n, clock.n + _count(given["instructions"]))
+        case "console":
+            texts = [str(value) for name, value in anchor.values(scope) if name == "pattern"]
+            source = None if given.get("vm") is None else scope.tenant(given["vm"])
+            return _Console((ConsoleWrote,), tuple(map(_pattern, texts)), source, left, {}, {})
+        case word:
+            return _milestone(word, given, left, world, scope)
+
+
+def _milestone(word: str, given: dict[str, Scalar], left: int, world: World, scope: WorldScope) -> _Milestone:
+    if given.get("vm") is not None:
+        given["vm"] = scope.tenant(given["vm"])
+    happenings = Happenings(world)
+    number = (lambda: scope.guest_state(None).regs[0]) if "number" in given else None
+    return _Milestone(KINDS[word], lambda event: happenings.facts(word, event), given, number, left)
+
+
+def recorded(anchor: Anchor, world: World, scope: WorldScope, since: Moment, until: Moment) -> bool:
+    """Whether an anchor was reached between two moments of the recorded past; `until` is the present moment.
+
+    For a task: the student may have moved there in any way. Labels and conditions are looked at now.
+
+    Raises:
+        NoValueError: An argument of the anchor has no value now.
+    """
+    looking = watch(anchor, world, scope)
+    if isinstance(looking, _After):
+        looking.target += since.n - until.n
+        return looking.boundary()
+    if isinstance(looking, _Condition):
+        return until > since and looking.holds()
+    if isinstance(looking, _Label):
+        return until > since and until.phase == 0 and looking.eip() == looking.address and looking.confirmed()
+    past = _between(world.recorder.log.of(looking.kinds, since, Moment(until.n, until.phase + 1)), since, until)
+    return any(looking.event(event) for event in past)
+
+
+def _between(events: Iterable[Event], since: Moment, until: Moment) -> Iterable[Event]:
+    return (event for event in events if is_later(event, since) and is_past(event, until))
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile("[^\n]*?".join(re.escape(piece) for piece in text.split("*")))
+
+
+def _count(value: Scalar) -> int:
+    return max(1, int(value)) if isinstance(value, int) else 1
