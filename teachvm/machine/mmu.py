@@ -73,7 +73,7 @@ class Mmu(Registers):
         """
         frame = self._resolve(linear, access, user) if self.cr0 & CR0_PG else linear & paging.FRAME
         ram = self._ram
-        if ram is not None and frame < ram.size:
+        if ram is not None and self.tlb is not None and frame < ram.size:
             privilege = 3 if user else 0
             self._reads[privilege][linear >> 12] = frame
             if access is Access.WRITE:

@@ -20,6 +20,7 @@ from teachvm.trace.recorder import Recorder
 MASK32: Final = 0xFFFF_FFFF
 GDT_LIMIT_AT_RESET: Final = 0xFFFF
 
+# A page map that stays empty: of a processor that has to look up everything.
 _NO_PAGES: Final[PageMap] = {}
 _NO_MAPS: Final = (_NO_PAGES, _NO_PAGES, _NO_PAGES, _NO_PAGES)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from teachvm.isa import alu
 from teachvm.isa.decode import Insn
 from teachvm.isa.flags import CF, STATUS, ZF
-from teachvm.isa.operands import EAX, EBX, ECX, EDX
+from teachvm.isa.operands import EAX, EBX, ECX, EDX, Mem, Reg
 from teachvm.machine.bound import Bound, Constant, Register16, Register32, RegisterHigh, RegisterLow
 from teachvm.machine.instructions.meanings import meaning
 from teachvm.machine.registers import MASK32
@@ -253,13 +253,23 @@ def aad(cpu: Cpu, base: Constant) -> None:
 # ---- exchange and compare ------------------------------------------------------------------------
 
 
-@meaning("XADD")
+@meaning("XADD", which=lambda insn: isinstance(insn.operands[0], Reg))
 def xadd(cpu: Cpu, dst: Bound, src: Bound) -> None:
-    """SRC := DEST; DEST := DEST + SRC as it was."""
-    before = dst.load_for_store(cpu)
+    """SRC := DEST; DEST := DEST + SRC as it was; DEST wins when they are the same."""
+    before = dst.load(cpu)
     result, flags = alu.add(before, src.load(cpu), dst.width)
     src.store(cpu, before)
     dst.store(cpu, result)
+    cpu.set_flags(flags, STATUS)
+
+
+@meaning("XADD", which=lambda insn: isinstance(insn.operands[0], Mem))
+def xadd_memory(cpu: Cpu, dst: Bound, src: Bound) -> None:
+    """As above; memory is stored first, since SRC may be part of its address."""
+    before = dst.load_for_store(cpu)
+    result, flags = alu.add(before, src.load(cpu), dst.width)
+    dst.store(cpu, result)
+    src.store(cpu, before)
     cpu.set_flags(flags, STATUS)
 
 
