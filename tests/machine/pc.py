@@ -42,7 +42,7 @@ def descriptor(base: int, limit: int, access: int, flags: int) -> bytes:
 @cache
 def assembled(source: str, origin: int = CODE) -> bytes:
     """Machine code of a test program."""
-    return assemble(f"bits 32\norg {origin}\n{source}\n", second_opinion=False).data
+    return assemble(f"bits 32\norg {origin}\nstart:\n{source}\n", second_opinion=False).data
 
 
 @dataclass(frozen=True)
