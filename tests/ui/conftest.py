@@ -1,6 +1,7 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -17,14 +18,19 @@ Shower = Callable[..., QWidget]
 
 
 @pytest.fixture
-def shown(qtbot: QtBot) -> Shower:
-    """Show a widget at a size; it is closed when the test is over."""
+def shown(qtbot: QtBot) -> Iterator[Shower]:
+    """Show a widget at a size; it is gone when the test is over."""
+    made: list[QWidget] = []
 
     def show(widget: QWidget, width: int = 600, height: int = 500) -> QWidget:
-        qtbot.addWidget(widget)
+        made.append(widget)
         widget.resize(width, height)
         widget.show()
         QApplication.processEvents()
         return widget
 
-    return show
+    yield show
+    for widget in made:
+        widget.close()
+        widget.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # type: ignore[arg-type]  # None: every object

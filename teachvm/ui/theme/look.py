@@ -110,7 +110,10 @@ class Look(QObject):
         if isinstance(app, QApplication):
             app.setFont(fonts.widget_font(fonts.SMALL, self.zoom))
             app.setPalette(sheet.palette(self.theme))
-            app.setStyleSheet(sheet.style_sheet(self.theme, self.zoom))
+            styled = sheet.style_sheet(self.theme, self.zoom)
+            if styled != app.styleSheet():
+                # Setting it polishes every widget anew, even when it is the same.
+                app.setStyleSheet(styled)
         for widget, style in list(self._dressed.items()):
             if shiboken6.isValid(widget):
                 widget.setFont(fonts.widget_font(style, self.zoom))
