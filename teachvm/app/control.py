@@ -97,7 +97,7 @@ class Control:
 
     def step(self, grain: Grain) -> None:
         """Go forward by one visible thing, one instruction, or to the next trap."""
-        self._leave()
+        self.leave()
         match grain:
             case Grain.VISIBLE:
                 outcome = self.timeline.step(self.visible)
@@ -109,7 +109,7 @@ class Control:
 
     def back(self, grain: Grain) -> None:
         """Go backwards by one visible thing, one instruction, or to the previous trap."""
-        self._leave()
+        self.leave()
         match grain:
             case Grain.VISIBLE:
                 self.timeline.back(self.visible)
@@ -122,8 +122,16 @@ class Control:
 
     def seek(self, moment: Moment) -> None:
         """Move the whole machine to a moment."""
-        self._leave()
+        self.leave()
         self.timeline.seek(moment)
+
+    def leave(self) -> None:
+        """The world is about to move: what is shown now becomes what was shown before."""
+        self.notice = None
+        self._before = self._now
+        if self._before is not None:
+            self._before.leave()
+        self._now = None
 
     def reset(self) -> None:
         """Back to the first moment."""
@@ -131,7 +139,7 @@ class Control:
 
     def inject(self, given: Input) -> None:
         """Let something come from outside now; a future already seen becomes a fork."""
-        self._leave()
+        self.leave()
         self.timeline.inject(given)
 
     def rebuild(self, spec: WorldSpec) -> None:
@@ -169,10 +177,10 @@ class Control:
             Whether the run goes on.
         """
         if self.running is Direction.FORWARD:
-            self._leave()
+            self.leave()
             self._forward(keep_going, limit)
         elif self.running is Direction.BACKWARD:
-            self._leave()
+            self.leave()
             self._backward(limit)
         return self.running is not None
 
@@ -209,9 +217,7 @@ class Control:
             return "guest-walk" in self.focus.cards or "tlb" in self.focus.cards
         if isinstance(event, ExceptionRaised | InterruptAccepted):
             return not self.virtualized
-        if isinstance(event, HandlerEntered | GuestResumed):
-            return False
-        return True
+        return not isinstance(event, HandlerEntered | GuestResumed)
 
     def is_trap(self, event: Event) -> bool:
         """Whether "next trap" stops at an event: an entry into the VMM, or on bare metal an interruption."""
@@ -225,13 +231,6 @@ class Control:
         return self.world.virtualized
 
     # ---- inside --------------------------------------------------------------------------------
-
-    def _leave(self) -> None:
-        self.notice = None
-        self._before = self._now
-        if self._before is not None:
-            self._before.leave()
-        self._now = None
 
     def _tell(self, outcome: Outcome) -> None:
         stopped = self.world.stopped
