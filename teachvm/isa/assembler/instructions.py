@@ -1,11 +1,12 @@
 """One instruction of a source: its operands worked out, its bytes chosen by the opcode rows.
 
 The rows decide what an instruction may be and how long it is; here it is only settled how far a jump must
-reach, and how wide a number must be whose value is an address. Both only ever grow, so the layout comes to rest.
+reach, and how wide a number must be whose value is an address.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import Enum, auto
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
@@ -68,6 +69,16 @@ def _encoded(word: str, operands: tuple[Bound, ...], request: Request) -> bytes:
     return encode(word, operands, request)
 
 
+class Growth(Enum):
+    """How freely a jump's length follows its distance while the layout is looked for."""
+
+    FREE = auto()
+    STICKY = auto()
+    """A jump that was long stays long."""
+    LONGEST = auto()
+    """Every jump that may be long is."""
+
+
 class Instruction:
     """An instruction to be placed; `size` in bytes as far as it is settled."""
 
@@ -107,29 +118,39 @@ class Instruction:
 
     def _wanted(self) -> Request:
         """Prefixes and sizes written in the source."""
-        lock, rep, segment = False, "", None
-        opsize: int | None = None
-        adsize: int | None = None
+        found: dict[str, Token] = {}
         for token in self._code.prefixes:
-            word = token.word
-            if word == "lock":
-                lock = True
-                if not any(form.row.lockable for form in _FORMS[self._mnemonic]):
-                    raise error_at(token, f"'lock' cannot stand before '{self._code.word.text}'")
-            elif word in REPEATS:
-                rep = REPEATS[word]
-                if self._mnemonic not in _STRINGS:
-                    raise error_at(token, f"'{token.text}' repeats string instructions, not '{self._code.word.text}'")
-            elif word in SIZE_PREFIXES:
-                opsize = int(word[1:]) if word[0] == "o" else opsize
-                adsize = int(word[1:]) if word[0] == "a" else adsize
-            else:
-                segment = SEGMENTS[word].index
+            kind = _prefix_kind(token.word)
+            if kind in found:
+                raise error_at(token, f"'{found[kind].text}' already stands before '{self._code.word.text}'")
+            found[kind] = token
+        self._check_prefixes(found)
+        segment = SEGMENTS[found["segment"].word].index if "segment" in found else None
         for operand in self._code.operands:
             if isinstance(operand, Address) and operand.segment is not None:
-                # Written, so it stays, also where it changes nothing.
-                segment = operand.segment
-        return Request(self._code.bits, opsize, adsize, lock, rep, segment)
+                if segment is not None:
+                    raise error_at(operand.token, "one segment is enough")
+                segment = operand.segment  # written, so it stays, also where it changes nothing
+        return Request(
+            bits=self._code.bits,
+            opsize=int(found["o"].word[1:]) if "o" in found else None,
+            adsize=int(found["a"].word[1:]) if "a" in found else None,
+            lock="lock" in found,
+            rep=REPEATS[found["rep"].word] if "rep" in found else "",
+            segment=segment,
+        )
+
+    def _check_prefixes(self, found: Mapping[str, Token]) -> None:
+        """Refuse prefixes that mean nothing before this instruction."""
+        word = self._code.word.text
+        if "lock" in found and not any(form.row.lockable for form in _FORMS[self._mnemonic]):
+            raise error_at(found["lock"], f"'lock' cannot stand before '{word}'")
+        if "rep" in found and self._mnemonic not in _STRINGS:
+            raise error_at(found["rep"], f"'{found['rep'].text}' repeats string instructions, not '{word}'")
+        # A size in the word or before the target says it already.
+        sized = SPELLINGS[word.upper()].opsize or _REACHES[self._mnemonic] or self._mnemonic in _FAR
+        if "o" in found and sized:
+            raise error_at(found["o"], f"'{found['o'].text}' cannot stand before '{word}'")
 
     def _branch_target(self) -> Number | None:
         """The operand of a relative jump, call or loop."""
@@ -186,19 +207,22 @@ class Instruction:
 
     # --- Placing -----------------------------------------------------------------------------------------------
 
-    def settle(self, scope: Scope, address: int, longest: bool = False) -> None:
-        """Adjust `size` to the values names have now; `longest` takes the long form of every jump.
+    def settle(self, scope: Scope, address: int, growth: Growth) -> None:
+        """Adjust `size` to the values names have now.
 
         Raises:
             AsmError: A value does not fit.
             UndefinedError: A name has no value.
         """
-        if self._branch is not None:
-            growable = not self._branch.distance and _REACHES[self._mnemonic][-1] == "near"
-            if self._reach == "short" and growable and (longest or not self._reaches(self._distance(scope, address))):
+        if self._branch is None:
+            if not self._fixed:
+                self.size = len(self._encode(scope))
+        elif not self._branch.distance and len(_REACHES[self._mnemonic]) > 1 and has_names(self._branch.value):
+            near = growth is Growth.LONGEST or (growth is Growth.STICKY and self._reach == "near")
+            if self._reach == "near" and not near:
+                self._set_reach("short")
+            if self._reach == "short" and (near or not self._reaches(self._distance(scope, address))):
                 self._set_reach("near")
-        elif self._code.operands and not self._fixed:
-            self.size = len(self._encode(scope))
 
     def encoded(self, scope: Scope, address: int) -> bytes:
         """The bytes at `address`.
@@ -341,6 +365,15 @@ class Instruction:
             return error_at(word, f"'{word.text}' cannot mix operands of {sizes}", hint)
         shapes = ", ".join(_shape(value) for value in bound)
         return error_at(word, f"'{word.text}' has no form for: {shapes}")
+
+
+def _prefix_kind(word: str) -> str:
+    """Prefixes of one kind cannot stand together."""
+    if word == "lock":
+        return word
+    if word in REPEATS:
+        return "rep"
+    return word[0] if word in SIZE_PREFIXES else "segment"
 
 
 def _symbolic(operand: Operand) -> bool:

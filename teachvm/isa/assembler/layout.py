@@ -1,19 +1,28 @@
 """Addresses for statements: every jump as short as its distance allows, every name where it ends up.
 
-Rounds: with the sizes known so far every statement gets an address and every name a value; jumps that then
-do not reach grow, and stay grown; until nothing changes. So the result depends on the source alone, and the rounds
-are bounded. Source: Szymanski, "Assembling code for machines with span-dependent instructions", CACM 1978.
+Rounds: every statement gets an address and every name a value; jumps start short, and those that do not reach
+are longer in the same round; until a round changes nothing. So the result depends on the source alone, and the rounds
+are bounded. Source: Szymanski, "Assembling code for machines with span-dependent instructions", CACM 1978; the order
+is NASM's, so that both come to the same lengths.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from teachvm.isa.assembler import limits
-from teachvm.isa.assembler.errors import Located, error_at
+from teachvm.isa.assembler.errors import AsmError, error_at
 from teachvm.isa.assembler.expressions import Expression, Scope, UndefinedError, Value, evaluate
-from teachvm.isa.assembler.instructions import Instruction
+from teachvm.isa.assembler.instructions import Growth, Instruction
 from teachvm.isa.assembler.statements import Align, Code, Data, Equ, Item, Label, Placed, Reserve, Statement, Times
 
-_SETTLED: Final = limits.LAYOUT_ROUNDS + 8
+_SOMEWHERE: Final = Value(0, 1)
+
+
+def _growth(turn: int) -> Growth:
+    """Jumps may shrink again at first; then they only grow; in the end they all are long, and that is an end."""
+    if turn < limits.LAYOUT_ROUNDS // 2:
+        return Growth.FREE
+    return Growth.STICKY if turn < limits.LAYOUT_ROUNDS - 4 else Growth.LONGEST
 
 
 class Layout:
@@ -59,18 +68,20 @@ class Layout:
         Raises:
             AsmError: A size is not known in time, or the sizes never come to rest.
         """
-        for turn in range(_SETTLED):
-            self._place()
-            changed = self._adjust(longest=turn >= limits.LAYOUT_ROUNDS)
-            if not changed:
+        for turn in range(limits.LAYOUT_ROUNDS):
+            before, sizes = self.symbols, list(self.sizes)
+            self._place(before, _growth(turn))
+            if self.sizes == sizes and self.symbols == before:
                 return
-        raise error_at(self._instructions[changed[0]].token, "the length of this instruction depends on itself")
+        index = next((i for i in self._instructions if self.sizes[i] != sizes[i]), next(iter(self._instructions)))
+        raise error_at(self._instructions[index].token, "the length of this instruction depends on itself")
 
-    def _place(self) -> None:
-        """Give out addresses with the sizes known so far."""
+    def _place(self, before: dict[str, Value], growth: Growth) -> None:
+        """Give out addresses from the first statement to the last; names from below mean what they meant `before`."""
         self.symbols = known = {}
         pending: list[int] = []
         address = self.origin
+        start = Value(self.origin, 1)
         self._budget.spend(len(self.placed))
         for index, placed in enumerate(self.placed):
             self.addresses[index] = address
@@ -85,10 +96,31 @@ class Layout:
                     except UndefinedError:
                         pending.append(index)
                 case _:
+                    if index in self._instructions:
+                        scope = Scope(lambda name: known.get(name) or before.get(name), Value(address, 1), start)
+                        self._settle_instruction(index, scope, growth)
                     self.sizes[index] = self.body_size(index, statement)
                     address += self.sizes[index]
         self.end = address
         self._resolve(pending)
+
+    def _settle_instruction(self, index: int, scope: Scope, growth: Growth) -> None:
+        """Let an instruction take the size its operands need now; problems are reported after the last round."""
+        instruction, address = self._instructions[index], self.addresses[index]
+        self._budget.spend()
+        with suppress(AsmError):
+            try:
+                instruction.settle(scope, address, growth)
+                # Rounds of `times` share one size, so the last must reach as well as the first.
+                rounds = self.sizes[index] // max(1, instruction.size)
+                if rounds > 1:
+                    last = address + (rounds - 1) * instruction.size
+                    instruction.settle(scope, last, Growth.STICKY if growth is Growth.FREE else growth)
+            except UndefinedError:
+                # In the first round, names from below; they are taken for addresses, as most of them are.
+                assumed = Scope(lambda name: scope.lookup(name) or _SOMEWHERE, scope.here, scope.start)
+                if not instruction.is_branch:
+                    instruction.settle(assumed, address, growth)
 
     def _resolve(self, pending: list[int]) -> None:
         """Names for values that stand below them; from the last to the first, as often as one is found."""
@@ -106,25 +138,6 @@ class Layout:
                 return
             pending = left[::-1]
 
-    def _adjust(self, longest: bool) -> list[int]:
-        """Let instructions take the size their operands need now; those that changed."""
-        changed: list[int] = []
-        self._budget.spend(len(self._instructions))
-        for index, instruction in self._instructions.items():
-            size = instruction.size
-            scope, address = self.scope(index), self.addresses[index]
-            try:
-                instruction.settle(scope, address, longest)
-                # Rounds of `times` share one size, so the last must reach as well as the first.
-                last = address + self.sizes[index] - size
-                if last > address:
-                    instruction.settle(scope, last, longest)
-            except UndefinedError:
-                continue
-            if instruction.size != size:
-                changed.append(index)
-        return changed
-
     # --- Sizes -------------------------------------------------------------------------------------------------
 
     def body_size(self, index: int, statement: Statement) -> int:
@@ -134,23 +147,23 @@ class Layout:
                 return self._instructions[index].size
             case Data():
                 return data_size(statement)
-            case Reserve(unit, count, token):
-                return unit * self._count(index, count, token)
+            case Reserve(unit, count):
+                return unit * self._count(index, count)
             case Align(boundary):
                 return (self.origin - self.addresses[index]) % boundary
-            case Times(count, token, body):
-                return self._count(index, count, token) * self.body_size(index, body)
+            case Times(count, _, body):
+                return self._count(index, count) * self.body_size(index, body)
             case _:
                 return 0
 
-    def _count(self, index: int, count: Expression, token: Located) -> int:
+    def _count(self, index: int, count: Expression) -> int:
         """How often something is repeated: from what stands above, since everything below moves with it."""
         try:
             value = evaluate(count, self.scope(index))
         except UndefinedError as unknown:
             raise error_at(unknown.token, f"the count must be known above, and '{unknown.name}' is not") from None
-        if value.addresses:
-            raise error_at(token, "the count is an address", "label - label is a number")
+        except AsmError:
+            return 0  # of values that may change yet; `check_counts` has the last word
         # Before the sizes are settled a count may pass through values it will not keep.
         return max(0, min(value.number, limits.OUTPUT_BYTES + 1))
 
@@ -168,7 +181,10 @@ class Layout:
             self._check(index, repeated)
 
     def _check(self, index: int, repeated: Times | Reserve) -> None:
-        number = evaluate(repeated.count, self.scope(index)).number
+        value = evaluate(repeated.count, self.scope(index))
+        number = value.number
+        if value.addresses:
+            raise error_at(repeated.token, "the count is an address", "label - label is a number")
         if number < 0:
             hint = "there is no room left" if isinstance(repeated, Times) else ""
             raise error_at(repeated.token, f"the count is {number}", hint)

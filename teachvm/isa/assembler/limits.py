@@ -26,8 +26,8 @@ EXPRESSION_DEPTH: Final = 64
 NUMBER_CHARACTERS: Final = 80
 NEAR_NAMES: Final = 2000
 """Known names a misspelt one is compared with."""
-LAYOUT_ROUNDS: Final = 24
-"""Rounds in which jumps may still grow one by one; after them everything undecided takes its long form."""
+LAYOUT_ROUNDS: Final = 32
+"""Rounds in which a layout comes to rest, or never does."""
 STEPS: Final = 1_000_000
 
 
