@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from teachvm.app import speed, store
-from teachvm.app.progress import LessonProgress, ProgressStore
+from teachvm.app.progress import ProgressStore
 from teachvm.app.settings import Settings, SettingsStore
 
 DAMAGED = ("", "{", "[1]", "null", '{"version": "1"}', "\x00\x01", '{"version": 99}', "[" * 100_000)
@@ -23,12 +23,12 @@ def test_a_damaged_file_is_kept_aside_and_named_in_one_line(tmp_path: Path, text
     path = tmp_path / "progress.json"
     path.write_text(text, encoding="utf-8")
     damaged = ProgressStore(path)
-    assert damaged.of("03") == LessonProgress()
+    assert damaged.of("03") is None
     assert damaged.problem
     assert "\n" not in damaged.problem
     assert (tmp_path / "progress.json.kept-1").read_text(encoding="utf-8") == text
-    assert damaged.reach("03", 2) == ""
-    assert ProgressStore(path).of("03").beat == 2
+    assert damaged.keep("03", {"beat": 2}) == ""
+    assert ProgressStore(path).of("03") == {"beat": 2}
 
 
 def test_every_damaged_file_is_kept(tmp_path: Path) -> None:
@@ -56,30 +56,35 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "progress.json"
     progress = ProgressStore(path)
-    progress.reach("02", 1)
+    progress.keep("02", {"beat": 1})
     before = path.read_bytes()
 
     def full(_file: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(store.os, "fsync", full)
-    assert "no space left" in progress.answer("02", "q", "1")
+    assert "no space left" in progress.keep("02", {"beat": 2})
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["progress.json"]
 
 
-def test_progress_only_grows_and_a_prediction_is_made_once(tmp_path: Path) -> None:
-    progress = ProgressStore(tmp_path / "progress.json")
-    progress.reach("03", 4)
-    progress.reach("03", 1)
-    progress.answer("03", "q-if", "1")
-    progress.answer("03", "q-if", "0")
-    progress.passes("03", "c-if")
-    progress.passes("03", "c-if")
-    again = ProgressStore(tmp_path / "progress.json").of("03")
-    assert (again.beat, again.reached) == (1, 5)
-    assert again.given == {"q-if": "1"}
-    assert again.passed == ("c-if",)
+def test_progress_is_kept_by_lesson_and_wrong_counts_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "progress.json"
+    progress = ProgressStore(path)
+    progress.keep("03", {"beat": 1, "reached": 5, "answers": {"q-if": "1"}})
+    progress.keep("06", {"reached": "many"})
+    again = ProgressStore(path)
+    assert again.of("03") == {"beat": 1, "reached": 5, "answers": {"q-if": "1"}}
+    assert [again.reached(lesson) for lesson in ("03", "06", "99")] == [5, 0, 0]
+
+
+def test_what_did_not_change_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "progress.json"
+    progress = ProgressStore(path)
+    progress.keep("03", {"beat": 1})
+    path.unlink()
+    assert progress.keep("03", {"beat": 1}) == ""
+    assert not path.exists()
 
 
 def test_the_speed_slider_is_logarithmic_and_ends_in_fast_and_max() -> None:
