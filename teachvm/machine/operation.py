@@ -8,8 +8,22 @@ from typing import TYPE_CHECKING, Final
 
 from teachvm.isa.conditions import BY_MNEMONIC
 from teachvm.isa.decode import Insn, decode
+from teachvm.isa.operands import Creg, Dreg, Far, Imm, Mem, Operand, Reg, Rel, Sreg
 from teachvm.isa.row import InstructionClass
-from teachvm.machine.bound import bind_operand
+from teachvm.machine.bound import (
+    Bound,
+    Constant,
+    ControlRegister,
+    DebugRegister,
+    FarPointer,
+    Register16,
+    Register32,
+    RegisterHigh,
+    RegisterLow,
+    SegmentRegister,
+    Target,
+)
+from teachvm.machine.bound_memory import bind_memory
 from teachvm.machine.condition import condition_code
 from teachvm.machine.exceptions import general_protection
 from teachvm.machine.instructions import Meaning, meaning_of
@@ -50,6 +64,41 @@ class Operation:
         self.execute: Execute = _applied(run, arguments)
         if insn.row.klass is InstructionClass.PRIVILEGED:
             self.execute = _privileged(self.execute)
+
+
+def bind_operand(operand: Operand, opsize: int, *, popped: bool = False) -> Bound:
+    """Bind one decoded operand.
+
+    Args:
+        operand: As decoded.
+        opsize: Operand size of the instruction, 16 or 32.
+        popped: It is the destination of a POP.
+    """
+    match operand:
+        case Reg(index, width):
+            return _bind_register(index, width)
+        case Mem():
+            return bind_memory(operand, popped=popped)
+        case Imm(value, width):
+            return Constant(value, width)
+        case Rel(displacement):
+            return Target(displacement, opsize)
+        case Far(selector, offset):
+            return FarPointer(selector << opsize | offset, opsize + 16)
+        case Sreg(index):
+            return SegmentRegister(index)
+        case Creg(index):
+            return ControlRegister(index)
+        case Dreg(index):
+            return DebugRegister(index)
+
+
+def _bind_register(index: int, width: int) -> Bound:
+    if width == 32:
+        return Register32(index)
+    if width == 16:
+        return Register16(index)
+    return RegisterHigh(index - 4) if index >= 4 else RegisterLow(index)
 
 
 def _applied(run: Meaning, arguments: tuple[object, ...]) -> Execute:

@@ -134,7 +134,7 @@ def _aim(rng: random.Random, regs: list[int], operand: Mem) -> bool:
     if base is None:
         regs[index or 0] = (target - operand.disp & 0xFFFF_FFFF) // operand.scale
         return True
-    if base == ESP or base == index:
+    if base in (ESP, index):
         return base == ESP and index is None and -0x1000 < operand.disp < 0x1000
     regs[base] = target - operand.disp - scaled & 0xFFFF_FFFF
     return True

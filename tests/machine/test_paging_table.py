@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from teachvm.isa.control import CR0_PG, CR0_WP, CR4_PSE
-from teachvm.isa.paging import A, D, PS
+from teachvm.isa.paging import PS, A, D
 from tests.machine.pc import DONE, RAM_BYTES, Pc
 
 ROWS = [

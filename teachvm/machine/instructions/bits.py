@@ -11,7 +11,8 @@ from teachvm.isa import alu, shifts
 from teachvm.isa.decode import Insn
 from teachvm.isa.flags import CF, OF, STATUS
 from teachvm.isa.operands import Mem, Reg
-from teachvm.machine.bound import Bound, Memory
+from teachvm.machine.bound import Bound
+from teachvm.machine.bound_memory import Memory
 from teachvm.machine.instructions.meanings import meaning
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from teachvm.isa.conditions import CONDITIONS
 from teachvm.isa.decode import Insn
 from teachvm.isa.flags import AC, AF, CF, DF, ID, IF, IOPL_MASK, NT, PF, RF, SF, STATUS, TF, VIF, VIP, VM, ZF, iopl
 from teachvm.isa.operands import EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP, SS, Mem, Reg, Sreg
-from teachvm.machine.bound import Bound, Constant, Memory
+from teachvm.machine.bound import Bound, Constant
+from teachvm.machine.bound_memory import Memory
 from teachvm.machine.condition import ConditionCode
 from teachvm.machine.instructions.arithmetic import AH, AL
 from teachvm.machine.instructions.meanings import meaning

@@ -13,7 +13,8 @@ from teachvm.isa.decode import Insn
 from teachvm.isa.exceptions import Vector
 from teachvm.isa.flags import OF, ZF
 from teachvm.isa.operands import ECX, Rel
-from teachvm.machine.bound import Bound, Constant, Memory, Target
+from teachvm.machine.bound import Bound, Constant, Target
+from teachvm.machine.bound_memory import Memory
 from teachvm.machine.condition import ConditionCode
 from teachvm.machine.exceptions import Fault, invalid_opcode
 from teachvm.machine.instructions.meanings import meaning

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from teachvm.isa.decode import Insn
 from teachvm.isa.flags import DF, TF, ZF
 from teachvm.isa.operands import ECX, EDI, ESI
-from teachvm.machine.bound import Memory
+from teachvm.machine.bound_memory import Memory
 from teachvm.machine.exceptions import Fault
 from teachvm.machine.mmu import Access
 from teachvm.machine.registers import MASK32

@@ -11,7 +11,8 @@ from teachvm.isa import alu
 from teachvm.isa.decode import Insn
 from teachvm.isa.flags import IF, STATUS
 from teachvm.isa.operands import EDI, ESI
-from teachvm.machine.bound import Bound, Memory
+from teachvm.machine.bound import Bound
+from teachvm.machine.bound_memory import Memory
 from teachvm.machine.events import PortAccessed
 from teachvm.machine.instructions.meanings import meaning
 from teachvm.machine.instructions.repetition import (

@@ -14,7 +14,8 @@ from teachvm.isa.decode import Insn
 from teachvm.isa.descriptors import TableRegister
 from teachvm.isa.flags import IF
 from teachvm.isa.operands import EAX, EBX, ECX, EDX
-from teachvm.machine.bound import Bound, Memory
+from teachvm.machine.bound import Bound
+from teachvm.machine.bound_memory import Memory
 from teachvm.machine.events import CpuHalted, PortAccessed
 from teachvm.machine.exceptions import general_protection
 from teachvm.machine.instructions.meanings import meaning
