@@ -55,6 +55,7 @@ start:
         mov     dword [WATCHED_ENTRY], FRAME | PRESENT | WRITABLE | USER
         mov     dword [LESSON_TABLE + 75 * 4], FRAME | PRESENT | USER
         mov     dword [FRAME + 0x3F4], 42
+        mov     dword [FRAME + 0x3F8], 7
 
         mov     eax, DIRECTORY
         mov     cr3, eax
@@ -86,6 +87,9 @@ after_fault:
 
 ; ---- ring 3 ---------------------------------------------------------------------------------------------------------
 
+        mov     eax, USER_DATA          ; iretd to ring 3 would clear data segments that are the kernel's
+        mov     ds, eax
+        mov     es, eax
         push    dword USER_DATA
         push    dword USER_STACK
         push    dword 2                 ; EFLAGS: nothing but the bit that is always one

@@ -59,7 +59,7 @@ class Journey:
         self._start = timeline.position
         self._seen = self._start
         self._found: Moment | None = None
-        self._at_boundary = False
+        self._is_label = anchor.milestone is not None and anchor.milestone.word == "at"
         self._watch: Watch = watch(anchor, world, scope)
         self._there = anchor.condition is not None and anchor.condition.holds(scope)
 
@@ -87,11 +87,19 @@ class Journey:
             return None
         if self._found is None:
             return self._arrival(Ending.BUDGET if outcome is Outcome.LIMIT else Ending.WORLD_ENDED)
-        if self._stop == "before":
-            self._timeline.seek(max(self._start, Moment(self._found.n)))
-        elif self._stop == "after" and self._at_boundary:
-            self._timeline.run(1)  # a label is met before its instruction
+        self._settle(self._found)
         return self._arrival(Ending.REACHED)
+
+    def _settle(self, found: Moment) -> None:
+        """The anchor was reached: go to the side of it that was asked for."""
+        if not self._is_label:
+            if self._stop == "before":
+                self._timeline.seek(max(self._start, Moment(found.n)))
+            return
+        if found != self._timeline.position:
+            self._timeline.seek(found)
+        if self._stop == "after":
+            self._timeline.step_instruction()  # a label is met before its instruction
 
     # ---- what the timeline asks ----------------------------------------------------------------
 
@@ -107,7 +115,7 @@ class Journey:
         if self._found is not None:
             return True
         if self._watch.boundary():
-            self._found, self._at_boundary = self._timeline.position, True
+            self._found = self._watch.met or self._timeline.position
             return True
         return False
 

@@ -243,6 +243,12 @@ FUNCTIONS: tuple[Function, ...] = (
     ),
     Function("console", "str", (Parameter("vm", "vm", keyword=False),), "all a VM wrote to its serial port"),
     Function(
+        "printed",
+        "int",
+        (Parameter("text", "pattern", required=True, keyword=False), VM),
+        "the number a VM wrote to its console right after this text, where it stands there last",
+    ),
+    Function(
         "host",
         "int",
         (Parameter("physical", "int", required=True, keyword=False), VM),

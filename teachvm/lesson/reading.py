@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -55,6 +56,7 @@ class WorldScope:
             "cost": self._cost,
             "last": self._last,
             "console": self._console,
+            "printed": self._printed,
             "host": self._host,
             "bit": self._bit,
             "hex": self._hex,
@@ -304,6 +306,11 @@ class WorldScope:
 
     def _console(self, given: Mapping[str, Scalar]) -> Value:
         return self._world.console(self.tenant(given.get("vm")))[-MOST_CONSOLE:]
+
+    def _printed(self, given: Mapping[str, Scalar]) -> Value:
+        _, found, rest = self._world.console(self.tenant(given.get("vm"))).rpartition(str(given["text"]))
+        match = re.match(r"-?\d{1,19}", rest) if found else None
+        return None if match is None else int(match[0])
 
     def _host(self, given: Mapping[str, Scalar]) -> Value:
         physical, virtual = _int(given["physical"]), self.virtual(given.get("vm"))

@@ -12,9 +12,10 @@ from teachvm.lesson.expressions import Expression
 from teachvm.lesson.happenings import KINDS, Happenings, is_later, is_past, matches
 from teachvm.lesson.reading import WorldScope
 from teachvm.lesson.scope import Scalar
-from teachvm.machine.events import ConsoleWrote
+from teachvm.machine.events import ConsoleWrote, HandlerEntered
 from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
+from teachvm.vmm.events import GuestResumed
 from teachvm.world.world import World
 
 LINE_KEPT = 1_000
@@ -25,6 +26,8 @@ class Watch(Protocol):
     """Recognises one anchor; it is shown every event and every boundary once, in order."""
 
     kinds: tuple[type[Event], ...]
+    met: Moment | None
+    """Where it was reached, if that is not where `event` or `boundary` said so."""
 
     def event(self, event: Event) -> bool:
         """Whether the anchor is reached by this event."""
@@ -42,6 +45,7 @@ class _Milestone:
     wanted: Mapping[str, Scalar]
     number: Callable[[], int] | None
     left: int
+    met: Moment | None = None
 
     def event(self, event: Event) -> bool:
         facts = self.facts(event)
@@ -69,6 +73,7 @@ class _Console:
     left: int
     text: dict[str, str]
     found: dict[str, int]
+    met: Moment | None = None
 
     def event(self, event: Event) -> bool:
         if not isinstance(event, ConsoleWrote) or self.source not in (None, event.source):
@@ -89,19 +94,31 @@ class _Console:
 
 @dataclass(slots=True)
 class _Label:
-    """The guest's next instruction is the one at a label."""
+    """The guest's next instruction is the one at a label.
+
+    The first instruction of a handler is met inside a unit, when the delivery is complete: the unit goes on until an
+    instruction has completed. `met` is then that phase, otherwise the boundary.
+    """
 
     kinds: tuple[type[Event], ...]
-    eip: Callable[[], int]
-    address: int
-    confirmed: Callable[[], bool]
+    here: Callable[[], bool]
+    now: Callable[[], Moment]
     left: int
+    met: Moment | None = None
+    inside: Moment | None = None
 
     def event(self, event: Event) -> bool:
+        if self.inside is None and self.here():
+            self.inside = event.at
         return False
 
     def boundary(self) -> bool:
-        if self.eip() != self.address or not self.confirmed():
+        inside, self.inside = self.inside, None
+        if self.here():
+            self.met = self.now()
+        elif inside is not None:
+            self.met = inside
+        else:
             return False
         self.left -= 1
         return self.left == 0
@@ -114,6 +131,7 @@ class _After:
     kinds: tuple[type[Event], ...]
     n: Callable[[], int]
     target: int
+    met: Moment | None = None
 
     def event(self, event: Event) -> bool:
         return False
@@ -129,6 +147,7 @@ class _Condition:
     kinds: tuple[type[Event], ...]
     holds: Callable[[], bool]
     stirred: bool = False
+    met: Moment | None = None
 
     def event(self, event: Event) -> bool:
         self.stirred = True
@@ -157,7 +176,12 @@ def watch(anchor: Anchor, world: World, scope: WorldScope) -> Watch:
             vm, process = given.get("vm"), given.get("process")
             address = scope.address_of(given["label"], vm, process)
             hardware = world.host.machine.cpu
-            return _Label((), lambda: hardware.eip, address, lambda: scope.is_at(address, vm, process), left)
+            return _Label(
+                (HandlerEntered, GuestResumed),
+                lambda: hardware.eip == address and scope.is_at(address, vm, process),
+                lambda: clock.now,
+                left,
+            )
         case "after":
             return _After((), lambda: clock.n, clock.n + _count(given["instructions"]))
         case "console":
@@ -191,7 +215,7 @@ def recorded(anchor: Anchor, world: World, scope: WorldScope, since: Moment, unt
     if isinstance(looking, _Condition):
         return until > since and looking.holds()
     if isinstance(looking, _Label):
-        return until > since and until.phase == 0 and looking.eip() == looking.address and looking.confirmed()
+        return until > since and looking.here()
     past = _between(world.recorder.log.of(looking.kinds, since, Moment(until.n, until.phase + 1)), since, until)
     return any(looking.event(event) for event in past)
 
