@@ -49,6 +49,17 @@ class CodeList(Canvas):
         if self.isVisible() and self.picture and self._current is not None:
             self.reveal.emit(self.to_pixels(self._current))
 
+    def selected_address(self) -> int | None:
+        """The instruction chosen by keyboard, else the current one."""
+        spots = self.picture.spots
+        if 0 <= self._chosen < len(spots):
+            y = spots[self._chosen].y
+            near = next((spot for spot in spots if spot.action and spot.y <= y < spot.y + ROW), None)
+            if near is not None:
+                return int(near.action)
+        lines = (row for row in self._view.rows if isinstance(row, CodeLine))
+        return next((line.address for line in lines if line.current), None)
+
     def compose(self, width: float, height: float) -> Picture:
         """Set the rows one below the other."""
         self._marks, self._spots, self._current = [], [], None

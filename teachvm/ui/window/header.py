@@ -292,6 +292,15 @@ class Header(QFrame):
         look.changed.connect(self._restyle)
         self._restyle()
 
+    def set_lesson(self, opened: bool) -> None:
+        """With no lesson open, only the wordmark and what concerns the look are there."""
+        for widget in (self.chip, self.transport, self.rail_button, self.cards_button):
+            widget.setVisible(opened)
+        if not opened:
+            self.heading.show_header(HeaderView())
+            self.technique.hide()
+        self.arrange()
+
     def show_header(self, view: HeaderView) -> None:
         """Show lesson, beats and technique."""
         self.heading.show_header(view)

@@ -1,0 +1,61 @@
+"""The application: Qt set up once, the window opened, and the event loop run."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+from teachvm.app.progress import ProgressStore
+from teachvm.app.settings import SettingsStore
+from teachvm.ui import mishap
+from teachvm.ui.theme.look import Look
+from teachvm.ui.window.main_window import MainWindow
+
+
+def make_application() -> QApplication:
+    """Qt's application object, with nothing of the desktop's own look."""
+    existing = QApplication.instance()
+    if isinstance(existing, QApplication):
+        return existing
+    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(Qt.HighDpiScaleFactorRoundingPolicy.PassThrough)
+    app = QApplication(sys.argv[:1])
+    app.setApplicationName("teachvm")
+    app.setApplicationDisplayName("teachvm")
+    app.setStyle("Fusion")
+    return app
+
+
+def make_window(settings: SettingsStore | None = None, progress: ProgressStore | None = None) -> MainWindow:
+    """The window with the user's settings and progress."""
+    chosen = settings or SettingsStore()
+    now = chosen.now
+    look = Look(now.theme, now.zoom, motion=now.motion)
+    return MainWindow(look, chosen, progress or ProgressStore())
+
+
+def run(lesson: str | None = None) -> int:
+    """Open the window, at a lesson if one is named; returns the exit code.
+
+    Args:
+        lesson: A number, an id, a folder; None opens the library.
+    """
+    app = make_application()
+    window = make_window()
+    before = mishap.install(window.notice.say)
+    if lesson is not None:
+        window.open_lesson(lesson)
+    window.show()
+    try:
+        return app.exec()
+    finally:
+        sys.excepthook = before
+
+
+def offscreen() -> None:
+    """Paint without a screen from here on; only before the application exists."""
+    if QApplication.instance() is None:
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"

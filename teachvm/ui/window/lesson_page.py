@@ -1,0 +1,173 @@
+"""The lesson page: rail, stage and timeline around one session; it asks the session and paints, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+
+from teachvm.app.presentation import Actor, ActorsView, CardView, Instant, Link, Place
+from teachvm.app.session import Session
+from teachvm.ui.bridge import SessionBridge
+from teachvm.ui.theme.look import Look
+from teachvm.ui.widgets.canvas import announce
+from teachvm.ui.widgets.code_list import CodeList
+from teachvm.ui.window.actions import Actions
+from teachvm.ui.window.banner import Banner
+from teachvm.ui.window.dock import TimelineDock
+from teachvm.ui.window.rail import Rail
+from teachvm.ui.window.stage import Stage
+
+SLIM_BELOW = 1400
+"""Window width, in layout pixels, below which the rail is slim."""
+WHO, TIME = "who-is-running", "timeline"
+
+
+class LessonPage(QWidget):
+    """Shows one session at a time. `actor_changed` carries who runs, for the header."""
+
+    actor_changed = Signal(object)
+
+    def __init__(self, look: Look, actions: Actions) -> None:
+        super().__init__()
+        self.look = look
+        self.setObjectName("lesson-page")
+        self.bridge: SessionBridge | None = None
+        self.spotlight = False
+        self.rail = Rail(look)
+        self.rail_wanted = True
+        self.banner = Banner(look)
+        self.stage = Stage(look)
+        self.dock = TimelineDock(look, actions)
+        self._views: dict[str, CardView] = {}
+        self.stage.followed.connect(self.follow)
+        self.stage.sought.connect(self._seek)
+        self.stage.break_toggled.connect(self._toggle_breakpoint)
+        self.stage.changed.connect(self._stage_changed)
+        self.dock.sought.connect(self._seek)
+        middle = QVBoxLayout()
+        middle.setSpacing(0)
+        self._banner_row = QHBoxLayout()
+        self._banner_row.addWidget(self.banner)
+        middle.addLayout(self._banner_row)
+        middle.addWidget(self.stage, 1)
+        across = QHBoxLayout()
+        across.setSpacing(0)
+        across.addWidget(self.rail)
+        across.addLayout(middle, 1)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        rows.addLayout(across, 1)
+        rows.addWidget(self.dock)
+        look.changed.connect(self.arrange)
+        self.stage.changed.connect(self.arrange)
+
+    @property
+    def session(self) -> Session | None:
+        """The session on the page."""
+        return self.bridge.session if self.bridge else None
+
+    def open(self, bridge: SessionBridge) -> None:
+        """Show another session."""
+        self._views.clear()
+        self.banner.clear()
+        self.bridge = bridge
+
+    # --- painting ------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Ask the session for everything in sight, and paint what differs."""
+        session = self.session
+        if session is None:
+            return
+        self.rail.show_rail(session.rail())
+        self.stage.show_cards(session.stage)
+        self.paint_cards()
+        self._say(session)
+
+    def paint_cards(self) -> None:
+        """Show the cards in sight, the timeline, and who runs."""
+        session = self.session
+        if session is None:
+            return
+        for card in self.stage.in_sight():
+            view = session.card(card)
+            lit = self.spotlight and self._views.get(card, view) != view
+            self._views[card] = view
+            self.stage.show_view(card, view, lit=lit)
+        view = session.card(TIME)
+        self.dock.show_view(view)
+        if view.announce:
+            announce(self.dock, view.announce)
+        self.actor_changed.emit(_running(session.card(WHO)))
+
+    def _say(self, session: Session) -> None:
+        notice = session.notice
+        if notice is None:
+            self.banner.clear()
+        else:
+            self.banner.say(notice.text, "error" if notice.failure else "info")
+
+    # --- what the student does on a card -------------------------------------------------------------------------
+
+    def follow(self, link: Link) -> None:
+        """Go where a value points: to a moment, or to an address, shown on the memory card."""
+        session, bridge = self.session, self.bridge
+        if session is None or bridge is None:
+            return
+        if isinstance(link, Instant):
+            bridge.seek(link.moment)
+        elif isinstance(link, Place):
+            focus = session.control.focus
+            cards = focus.cards if "memory" in focus.cards else (*focus.cards, "memory")
+            session.look(replace(focus, memory=link.address, cards=cards))
+            bridge.poke()
+
+    def selected_address(self) -> int | None:
+        """The instruction that was chosen on the code card by keyboard, else the one the guest stands at."""
+        frame = self.stage.frames.get("guest-code")
+        code = frame.findChild(CodeList) if frame is not None else None
+        return code.selected_address() if code is not None else None
+
+    def _seek(self, moment: object) -> None:
+        if self.bridge is not None:
+            self.bridge.seek(moment)  # type: ignore[arg-type]  # Qt's signals carry objects; this one a Moment
+
+    def _toggle_breakpoint(self, address: int) -> None:
+        if self.session is not None and self.bridge is not None:
+            self.session.toggle_breakpoint(address)
+            self.bridge.poke()
+
+    def _stage_changed(self) -> None:
+        """The student put a card on the stage, took one off, or maximised one."""
+        session = self.session
+        if session is None or self.bridge is None:
+            return
+        if session.stage != self.stage.cards:
+            session.look(replace(session.control.focus, cards=self.stage.cards))
+        self.bridge.poke()
+
+    # --- layout --------------------------------------------------------------------------------------------------
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A small window has a slim rail."""
+        super().resizeEvent(event)
+        self.arrange()
+
+    def arrange(self) -> None:
+        """Show the rail as wide as there is room for; a maximised card hides it."""
+        px = self.look.px
+        self.rail.set_slim(self.width() < px(SLIM_BELOW))
+        self.rail.setVisible(self.rail_wanted and not self.stage.maximised)
+        self._banner_row.setContentsMargins(px(16), px(12) if self.banner.isVisibleTo(self) else 0, px(16), 0)
+
+
+def _running(view: CardView) -> Actor | None:
+    """The actor that holds the CPU, by the card that says so."""
+    for block in view.body:
+        if isinstance(block, ActorsView):
+            return next((actor for actor in block.actors if actor.running), None)
+    return None

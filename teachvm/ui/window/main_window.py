@@ -1,0 +1,372 @@
+"""The window itself: pages, actions and the session's bridge, wired together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QCloseEvent, QKeyEvent
+from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QStackedWidget, QVBoxLayout, QWidget
+
+from teachvm.app.cards import CARDS
+from teachvm.app.keys import KEY_BY_ACTION
+from teachvm.app.progress import ProgressStore
+from teachvm.app.settings import SettingsStore
+from teachvm.app.shelf import entries
+from teachvm.trace.grain import Grain
+from teachvm.ui.bridge import SessionBridge
+from teachvm.ui.theme.look import Look
+from teachvm.ui.window.actions import Actions
+from teachvm.ui.window.banner import Banner
+from teachvm.ui.window.header import Header
+from teachvm.ui.window.key_sheet import KeySheet
+from teachvm.ui.window.lesson_page import LessonPage
+from teachvm.ui.window.library import Library
+from teachvm.ui.window.opening import CannotOpenError, LessonWatcher, Opened, open_session
+from teachvm.ui.window.presenter import NotesWindow, PressedKey
+from teachvm.vmm.techniques import Technique
+
+
+class MainWindow(QWidget):
+    """One window on one lesson, or on the library."""
+
+    def __init__(self, look: Look, settings: SettingsStore, progress: ProgressStore) -> None:
+        super().__init__()
+        self.look = look
+        self.settings = settings
+        self.progress = progress
+        self.setObjectName("window")
+        self.setWindowTitle("teachvm")
+        self.setMinimumSize(800, 560)
+        self.actions_by_name = Actions(self)
+        self.header = Header(look, self.actions_by_name)
+        self.library = Library(look)
+        self.page = LessonPage(look, self.actions_by_name)
+        self.notice = Banner(look)
+        self.notes = NotesWindow(look)
+        self.pressed = PressedKey(look, self)
+        self.key_sheet: KeySheet | None = None
+        self.bridge: SessionBridge | None = None
+        self.lesson_path: Path | None = None
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.library)
+        self.pages.addWidget(self.page)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        for widget in (self.header, self.notice, self.pages):
+            rows.addWidget(widget)
+        self._watcher = LessonWatcher(self)
+        self._connect()
+        self._bind()
+        self._settle()
+
+    # --- wiring --------------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        self.library.opened.connect(self.open_lesson)
+        self.library.open_file.connect(self.choose_file)
+        self.header.heading.acted.connect(self._heading)
+        self.header.transport.speed_changed.connect(self._set_speed)
+        self.header.technique.chosen.connect(self.set_technique)
+        self.header.rail_button.clicked.connect(self.toggle_rail)
+        self.header.cards_button.clicked.connect(self.show_palette)
+        self.header.theme_button.clicked.connect(self.next_theme)
+        self.header.presenter_button.clicked.connect(self.toggle_presenter)
+        self.header.keys_button.clicked.connect(self.show_keys)
+        self.page.rail.answered.connect(self.answer)
+        self.page.rail.commanded.connect(self.command)
+        self.page.actor_changed.connect(self.header.chip.show_actor)
+        self._watcher.saved.connect(self.reload)
+        app = QApplication.instance()
+        if app is not None:
+            app.installEventFilter(self)
+
+    def _bind(self) -> None:
+        doers: dict[str, Callable[[], object]] = {
+            "run": self._on("run", lambda bridge: bridge.toggle_run()),
+            "run-back": self._on("run-back", lambda bridge: bridge.run_back()),
+            "step": self._on("step", lambda bridge: bridge.step(Grain.VISIBLE)),
+            "back": self._on("back", lambda bridge: bridge.back(Grain.VISIBLE)),
+            "step-instruction": self._on("step-instruction", lambda bridge: bridge.step(Grain.INSTRUCTION)),
+            "back-instruction": self._on("back-instruction", lambda bridge: bridge.back(Grain.INSTRUCTION)),
+            "next-trap": self._on("next-trap", lambda bridge: bridge.step(Grain.TRAP)),
+            "previous-trap": self._on("previous-trap", lambda bridge: bridge.back(Grain.TRAP)),
+            "next-beat": self._on("next-beat", lambda bridge: bridge.step(Grain.BEAT)),
+            "previous-beat": self._on("previous-beat", lambda bridge: bridge.back(Grain.BEAT)),
+            "stop": self._on("stop", lambda bridge: bridge.stop()),
+            "reset": self._on("reset", self._reset),
+            "breakpoint": self._on("breakpoint", lambda _bridge: self._breakpoint()),
+            "zoom-in": lambda: self._zoom(+1),
+            "zoom-out": lambda: self._zoom(-1),
+            "zoom-reset": lambda: self._zoom(0),
+            "presenter": self.toggle_presenter,
+            "key-sheet": self.show_keys,
+        }
+        for technique in Technique:
+            doers[f"technique-{technique.value}"] = partial(self.set_technique, technique.value)
+        self.actions_by_name.bind(doers)
+
+    def _on(self, name: str, do: Callable[[SessionBridge], object]) -> Callable[[], None]:
+        """An action on the open lesson; in presenter mode its key is shown."""
+
+        def act() -> None:
+            if self.bridge is not None:
+                if self.look.hall:
+                    key = KEY_BY_ACTION[name]
+                    self.pressed.say(f"{key.keys[0]}   {key.label}")
+                do(self.bridge)
+
+        return act
+
+    def _settle(self) -> None:
+        """Take up the settings, and say what was wrong with the files."""
+        now = self.settings.now
+        self.header.transport.slider.setValue(now.speed)
+        self.page.rail_wanted = now.rail
+        self.resize(now.width, now.height)
+        for problem in (self.settings.problem, self.progress.problem):
+            if problem:
+                self.notice.say(problem)
+        self.show_library()
+
+    # --- pages ---------------------------------------------------------------------------------------------------
+
+    def show_library(self) -> None:
+        """Go home; progress is kept."""
+        self._leave()
+        self.library.show_entries(entries(self.progress), self.settings.now.last_lesson)
+        self.pages.setCurrentWidget(self.library)
+        self.header.set_lesson(False)
+        self.setWindowTitle("teachvm")
+        self._allow()
+
+    def choose_file(self) -> None:
+        """Ask for a lesson's folder, and open it."""
+        folder = QFileDialog.getExistingDirectory(self, "Open a lesson folder")
+        if folder:
+            self.open_lesson(folder)
+
+    def open_lesson(self, word: str, *, beat: int | None = None) -> bool:
+        """Open a lesson by number, id or folder; a problem is one line, and what was open stays."""
+        try:
+            opened = open_session(word, self.progress, beat)
+        except CannotOpenError as error:
+            self.notice.say(str(error))
+            return False
+        self._leave()
+        self.notice.clear()
+        self._show(opened)
+        return True
+
+    def _show(self, opened: Opened) -> None:
+        session = opened.session
+        self.lesson_path = opened.path
+        self.bridge = SessionBridge(session)
+        self.bridge.position = self.header.transport.slider.value()
+        self.bridge.moved.connect(self.refresh)
+        self.page.open(self.bridge)
+        self.pages.setCurrentWidget(self.page)
+        self.header.set_lesson(True)
+        self.setWindowTitle(f"{session.lesson.title} — teachvm")
+        self._watcher.watch(opened.path)
+        self._keep(last_lesson=session.lesson.id)
+        self.refresh()
+        self.page.stage.setFocus()
+        self.bridge.resume()
+
+    def reload(self) -> None:
+        """The lesson's file was saved: read it again and stay at the same beat; a broken one changes nothing."""
+        path, bridge = self.lesson_path, self.bridge
+        if path is None or bridge is None:
+            return
+        self._watcher.watch(path)
+        self._save_progress()
+        maximised, beat = self.page.stage.maximised, bridge.session.run.beat
+        if self.open_lesson(str(path), beat=beat) and maximised:
+            self.page.stage.maximise(maximised)
+
+    def _leave(self) -> None:
+        """Stop the open lesson and keep its progress."""
+        if self.bridge is not None:
+            self.bridge.stop()
+            self._save_progress()
+            self.bridge.moved.disconnect(self.refresh)
+            self.bridge.deleteLater()
+            self.bridge = None
+
+    # --- painting ------------------------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Show the session as it is now."""
+        bridge = self.bridge
+        if bridge is None:
+            return
+        session = bridge.session
+        self.header.show_header(session.header())
+        self.header.transport.show_running(bridge.running)
+        self.page.refresh()
+        self.page.arrange()
+        if self.notes.isVisible():
+            self.notes.show_rail(self.page.rail.view)
+        self._allow()
+
+    def _allow(self) -> None:
+        """Disable what cannot be done, and say why."""
+        bridge, allow = self.bridge, self.actions_by_name.allow
+        none = "Open a lesson first."
+        for name in ("run", "run-back", "step", "back", "step-instruction", "back-instruction", "next-trap"):
+            allow(name, bridge is not None, none)
+        for name in ("previous-trap", "next-beat", "previous-beat", "reset", "breakpoint", "stop"):
+            allow(name, bridge is not None, none)
+        if bridge is None:
+            return
+        begun = bridge.session.position.n > 0 or bridge.session.position.phase > 0
+        for name in ("back", "back-instruction", "previous-trap", "run-back"):
+            allow(name, begun, "This is the beginning: there is nothing before it.")
+
+    # --- commands ------------------------------------------------------------------------------------------------
+
+    def command(self, name: str) -> None:
+        """Do what the rail's button says: an action of the key table, or a turn of the lesson."""
+        if name == "home":
+            self.show_library()
+        elif name in KEY_BY_ACTION:
+            self.actions_by_name[name].trigger()
+        elif self.bridge is not None:
+            self.bridge.session.act()
+            self.bridge.resume()
+            self._save_progress()
+
+    def answer(self, question: str, given: str) -> None:
+        """Take an answer to the open question."""
+        if self.bridge is not None:
+            self.bridge.session.answer(question, given)
+            self.bridge.poke()
+            self._save_progress()
+
+    def set_technique(self, name: str) -> None:
+        """Run the same guests another way."""
+        if self.bridge is not None:
+            self.bridge.stop()
+            self.bridge.session.set_technique(Technique(name))
+            self.bridge.resume()
+
+    def _reset(self, bridge: SessionBridge) -> None:
+        bridge.stop()
+        bridge.session.reset()
+        bridge.resume()
+
+    def _breakpoint(self) -> None:
+        address = self.page.selected_address()
+        if address is not None:
+            self.page.stage.break_toggled.emit(address)
+
+    def _heading(self, action: str) -> None:
+        if action == "home":
+            self.show_library()
+        elif action.startswith("beat-") and self.bridge is not None:
+            self.bridge.stop()
+            self.bridge.session.go_to_beat(int(action.removeprefix("beat-")))
+            self.bridge.resume()
+
+    def _set_speed(self, position: int) -> None:
+        if self.bridge is not None:
+            self.bridge.set_speed(position)
+        self._keep(speed=position)
+
+    # --- the look ------------------------------------------------------------------------------------------------
+
+    def toggle_rail(self) -> None:
+        """Fold the lesson's text away, or bring it back."""
+        self.page.rail_wanted = not self.page.rail_wanted
+        self.page.arrange()
+        self._keep(rail=self.page.rail_wanted)
+
+    def show_palette(self) -> None:
+        """Every card, to be put on the stage or taken off."""
+        menu = self.palette_menu()
+        menu.popup(self.header.cards_button.mapToGlobal(self.header.cards_button.rect().bottomLeft()))
+
+    def palette_menu(self) -> QMenu:
+        """The cards as a menu; those on the stage are ticked."""
+        menu = QMenu(self)
+        menu.setObjectName("card-palette")
+        menu.setToolTipsVisible(True)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for card in CARDS:
+            action = menu.addAction(card.title)
+            action.setToolTip(card.question)
+            action.setCheckable(True)
+            action.setChecked(card.id in self.page.stage.cards)
+            action.triggered.connect(lambda _checked=False, name=card.id: self.page.stage.toggle(name))
+        return menu
+
+    def next_theme(self) -> None:
+        """Dark, light, high contrast."""
+        self.look.next_theme()
+        self._keep(theme=self.look.theme.name)
+        self.refresh()
+
+    def _zoom(self, steps: int) -> None:
+        self.look.zoom_by(steps)
+        self._keep(zoom=self.look.chosen_zoom)
+        self.refresh()
+
+    def toggle_presenter(self) -> None:
+        """Presenter mode: larger type, what changed in a spotlight, keys on screen, notes in a second window."""
+        hall = not self.look.hall
+        self.look.set_hall(hall)
+        self.page.spotlight = hall
+        self.notes.show_rail(self.page.rail.view)
+        self.notes.setVisible(hall and self.bridge is not None)
+        self.header.presenter_button.setChecked(hall)
+        self.refresh()
+
+    def show_keys(self) -> None:
+        """Every key on one sheet; again, and it is gone."""
+        if self.key_sheet is not None and self.key_sheet.isVisible():
+            self.key_sheet.close()
+            return
+        self.key_sheet = KeySheet(self.look, self)
+        self.key_sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.key_sheet.destroyed.connect(self._forget_sheet)
+        self.key_sheet.show()
+
+    def _forget_sheet(self) -> None:
+        self.key_sheet = None
+
+    # --- keeping -------------------------------------------------------------------------------------------------
+
+    def _keep(self, **values: object) -> None:
+        problem = self.settings.change(**values)
+        if problem:
+            self.notice.say(problem)
+
+    def _save_progress(self) -> None:
+        if self.bridge is not None:
+            session = self.bridge.session
+            problem = self.progress.keep(session.lesson.id, session.saved())
+            if problem:
+                self.notice.say(problem)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Esc stops whatever runs, wherever the focus is; what else Esc does there, it does too."""
+        if _is_escape(event) and self.bridge is not None and self.bridge.running:
+            self.bridge.stop()
+        return super().eventFilter(watched, event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Keep progress and the window's size."""
+        self._leave()
+        self._keep(width=self.width(), height=self.height())
+        self.notes.close()
+        super().closeEvent(event)
+
+
+def _is_escape(event: QEvent) -> bool:
+    """Whether Esc goes down."""
+    pressed = event.type() == QEvent.Type.KeyPress
+    return pressed and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape

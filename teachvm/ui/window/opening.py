@@ -1,0 +1,86 @@
+"""Opening a lesson: from what a person typed to a session, or to one line that says why not; and watching its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
+
+from teachvm.app.progress import ProgressStore
+from teachvm.app.session import Session
+from teachvm.guest.image import GuestError
+from teachvm.isa.assembler.errors import AsmError
+from teachvm.lesson.catalogue import UnknownLessonError, find
+from teachvm.lesson.folder import LESSON_FILE
+from teachvm.lesson.loader import load
+from teachvm.lesson.problems import LessonError
+from teachvm.world.spec import SpecError
+
+SETTLE_MS = 150
+"""Editors write a file in several goes; it is read when they have been quiet for so long."""
+
+
+class CannotOpenError(Exception):
+    """A lesson that cannot be opened; the message is the one line a student reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A lesson's folder and the session on it."""
+
+    path: Path
+    session: Session
+
+
+def open_session(word: str, progress: ProgressStore, beat: int | None = None) -> Opened:
+    """Open a lesson where the student left it, or at a beat.
+
+    Args:
+        word: Its number, id, or folder.
+        progress: What earlier sessions saved.
+        beat: The beat to stand at, from 0.
+
+    Raises:
+        CannotOpenError: There is no such lesson, it is broken, or its world cannot be built.
+    """
+    try:
+        path = find(word)
+        lesson = load(path)
+        session = Session(lesson, progress.of(lesson.id))
+        if beat is not None:
+            session.go_to_beat(beat)
+    except LessonError as error:
+        raise CannotOpenError(_flat(error.headline)) from error
+    except (UnknownLessonError, SpecError, GuestError, AsmError, OSError) as error:
+        raise CannotOpenError(_flat(str(error))) from error
+    return Opened(path, session)
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+class LessonWatcher(QObject):
+    """Watches the open lesson's file; `saved` says that it was written and has settled."""
+
+    saved = Signal()
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._files = QFileSystemWatcher(self)
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(SETTLE_MS)
+        self._settle.timeout.connect(self.saved)
+        self._files.fileChanged.connect(lambda _path: self._settle.start())
+
+    def watch(self, path: Path | None) -> None:
+        """Watch another lesson, or none; an editor that replaces the file needs it watched anew."""
+        old = self._files.files()
+        if old:
+            self._files.removePaths(old)
+        if path is not None:
+            file = path / LESSON_FILE if path.is_dir() else path
+            if file.is_file():
+                self._files.addPath(str(file))
