@@ -16,8 +16,6 @@ from teachvm.isa.fit import in_range
 DATA: Final = {"db": 1, "dw": 2, "dd": 4, "dq": 8}
 """Directive -> bytes of one value."""
 RESERVE: Final = {"resb": 1, "resw": 2, "resd": 4, "resq": 8}
-_BYTES_PER_STEP: Final = 64
-"""Bytes of a file that count as one step of work."""
 NOP: Final = 0x90
 """What `align` fills with: execution may run through it."""
 UNSUPPORTED: Final = {
@@ -167,7 +165,7 @@ def read_incbin(reader: Reader, directive: Token, context: Context) -> Data:
         raise error_at(directive, "incbin needs a file name in quotes")
     reader.next()
     data = read_file(context.resolver, name, limits.OUTPUT_BYTES)
-    context.budget.spend(len(data) // _BYTES_PER_STEP)
+    context.budget.spend(len(data) // limits.CHARACTERS_PER_STEP)
     skip, length = 0, None
     if reader.take(","):
         skip = known_number(reader, directive, context.constant)

@@ -82,7 +82,7 @@ class Growth(Enum):
 class Instruction:
     """An instruction to be placed; `size` in bytes as far as it is settled."""
 
-    __slots__ = ("_branch", "_code", "_fixed", "_mnemonic", "_reach", "_request", "_values", "size")
+    __slots__ = ("_branch", "_code", "_fixed", "_mnemonic", "_reach", "_request", "_wholes", "size")
 
     def __init__(self, code: Code) -> None:
         """Settle what needs no addresses.
@@ -95,7 +95,7 @@ class Instruction:
         self._request = self._wanted()
         self._branch = self._branch_target()
         self._reach = ""
-        self._values: tuple[Bound, ...] = ()
+        self._wholes: dict[str, bytes] = {}
         self._fixed = b""
         if self._branch is not None:
             self._set_reach(self._first_reach(self._branch))
@@ -176,18 +176,15 @@ class Instruction:
             if target.distance not in reaches:
                 raise error_at(target.token, f"'{self._code.word.text}' has no {target.distance} form")
             return target.distance
-        if "near" in reaches and not has_names(target.value):
-            # A plain number is an address somewhere else, as for NASM: never assumed to be close.
-            return "near"
         return reaches[0]
 
     def _set_reach(self, reach: str) -> None:
-        self._reach = reach
-        request = replace(self._request, reach=reach, opsize=self._branch_opsize())
-        distance = 1 if reach == "short" else self._branch_opsize() // 8
-        whole = _encoded(self._code.word.text, (Rel(0),), request)
-        self._fixed = whole[:-distance]
-        self.size = len(whole)
+        if reach not in self._wholes:
+            request = replace(self._request, reach=reach, opsize=self._branch_opsize())
+            self._wholes[reach] = _encoded(self._code.word.text, (Rel(0),), request)
+        whole = self._wholes[reach]
+        self._reach, self.size = reach, len(whole)
+        self._fixed = whole[: -1 if reach == "short" else -(self._branch_opsize() // 8)]
 
     def _distance(self, scope: Scope, address: int) -> int:
         """From the end of the instruction to its target, as EIP counts."""
@@ -217,8 +214,10 @@ class Instruction:
         if self._branch is None:
             if not self._fixed:
                 self.size = len(self._encode(scope))
-        elif not self._branch.distance and len(_REACHES[self._mnemonic]) > 1 and has_names(self._branch.value):
+        elif not self._branch.distance and len(_REACHES[self._mnemonic]) > 1:
             near = growth is Growth.LONGEST or (growth is Growth.STICKY and self._reach == "near")
+            # A plain number is an address somewhere else, as for NASM: never assumed to be close.
+            near = near or not evaluate(self._branch.value, scope).addresses
             if self._reach == "near" and not near:
                 self._set_reach("short")
             if self._reach == "short" and (near or not self._reaches(self._distance(scope, address))):

@@ -107,14 +107,15 @@ class Layout:
     def _settle_instruction(self, index: int, scope: Scope, growth: Growth) -> None:
         """Let an instruction take the size its operands need now; problems are reported after the last round."""
         instruction, address = self._instructions[index], self.addresses[index]
-        self._budget.spend()
+        self._budget.spend(1 if instruction.is_branch else limits.ENCODING_STEPS)
         with suppress(AsmError):
             try:
                 instruction.settle(scope, address, growth)
-                # Rounds of `times` share one size, so the last must reach as well as the first.
-                rounds = self.sizes[index] // max(1, instruction.size)
-                if rounds > 1:
-                    last = address + (rounds - 1) * instruction.size
+                statement = self.placed[index].statement
+                if isinstance(statement, Times):
+                    # Its rounds share one size, so the last must reach as well as the first.
+                    rounds = self._count(index, statement.count)
+                    last = address + max(0, rounds - 1) * instruction.size
                     instruction.settle(scope, last, Growth.STICKY if growth is Growth.FREE else growth)
             except UndefinedError:
                 # In the first round, names from below; they are taken for addresses, as most of them are.

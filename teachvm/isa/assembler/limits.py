@@ -29,6 +29,10 @@ NEAR_NAMES: Final = 2000
 LAYOUT_ROUNDS: Final = 32
 """Rounds in which a layout comes to rest, or never does."""
 STEPS: Final = 1_000_000
+CHARACTERS_PER_STEP: Final = 64
+"""Characters read that count as one step."""
+ENCODING_STEPS: Final = 10
+"""Steps an instruction costs whose operands have names, each round of the layout."""
 
 
 class ExhaustedError(Exception):

@@ -102,6 +102,7 @@ class Preprocessor:
             raise limits.ExhaustedError
         if isinstance(row, list):
             return substitute(row, frame.arguments, frame.given, frame.unique) if frame.kind == "macro" else row
+        self._budget.spend(len(row) // limits.CHARACTERS_PER_STEP)
         line = SourceLine(frame.name, frame.index, row.rstrip("\r"))
         self.visited.append(line)
         if frame.skipping and not row.lstrip().startswith("%"):
