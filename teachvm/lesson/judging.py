@@ -54,24 +54,29 @@ class Outcome:
         return all(fact.held for fact in self.facts)
 
 
-def local_names(ask: Ask, seed: int, student: str, scope: Scope) -> dict[str, Value]:
-    """The values a question's `vary` gives this student.
+def chosen(ask: Ask, seed: int, student: str) -> dict[str, Expression]:
+    """The expressions a question's `vary` gives this student.
 
     Args:
         ask: The question.
         seed: The lesson's seed.
-        student: Whoever answers; equal names get equal values, in every process.
-        scope: Where the chosen expressions are evaluated.
-
-    Raises:
-        UnanswerableError: A chosen expression has no value.
+        student: Whoever answers; equal names get equal choices, in every process.
     """
-    names: dict[str, Value] = {}
+    names: dict[str, Expression] = {}
     for vary in ask.vary:
         key = f"{seed}:{student}:{ask.id}:{vary.name}".encode()
         number = int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "big")
-        names[vary.name] = _value(vary.choices[number % len(vary.choices)], scope, {})
+        names[vary.name] = vary.choices[number % len(vary.choices)]
     return names
+
+
+def local_names(given: Mapping[str, Expression], scope: Scope) -> dict[str, Value]:
+    """The values of a question's own names at this moment.
+
+    Raises:
+        UnanswerableError: One has no value.
+    """
+    return {name: _value(expression, scope, {}) for name, expression in given.items()}
 
 
 def solution(ask: Ask, scope: Scope, local: Mapping[str, Value]) -> str:
@@ -111,12 +116,19 @@ def right_option(ask: Ask, scope: Scope, local: Mapping[str, Value]) -> int:
     return right[0]
 
 
-def judge(ask: Ask, given: Given, scope: Scope, local: Mapping[str, Value]) -> Verdict:
+def judge(ask: Ask, given: Given, scope: Scope, varied: Mapping[str, Expression]) -> Verdict:
     """Compare an answer with the machine as it is now.
+
+    Args:
+        ask: The question.
+        given: The answer.
+        scope: Where names are looked up.
+        varied: What the question's `vary` gave this student.
 
     Raises:
         UnanswerableError: The question has no answer here.
     """
+    local = local_names(varied, scope)
     right = solution(ask, scope, local)
     match ask.type:
         case "choice":
@@ -125,7 +137,7 @@ def judge(ask: Ask, given: Given, scope: Scope, local: Mapping[str, Value]) -> V
             good = parse_number(given) == _answer(ask, scope, local)
         case _:
             good = " ".join(given.casefold().split()) == " ".join(right.casefold().split())
-    explanation = "" if ask.explain is None else fill(ask.explain, scope, local)
+    explanation = "" if ask.explain is None else fill(ask.explain, scope, local, varied)
     return Verdict(good, right, explanation)
 
 
@@ -134,9 +146,29 @@ def inspect(check: Check, scope: Scope) -> Outcome:
     return Outcome(tuple(_fact(expression, scope) for expression in check.expect))
 
 
-def fill(template: Template, scope: Scope, local: Mapping[str, Value] | None = None) -> str:
-    """The text with the machine's values in it; what has no value now is shown as a dash."""
-    return "".join(piece if isinstance(piece, str) else _shown(piece, scope, local) for piece in template.pieces)
+def fill(
+    template: Template,
+    scope: Scope,
+    local: Mapping[str, Value] | None = None,
+    written: Mapping[str, Expression] | None = None,
+) -> str:
+    """The text with the machine's values in it; what has no value now is shown as a dash.
+
+    Args:
+        template: Text and expressions.
+        scope: Where names are looked up.
+        local: Values of a question's own names.
+        written: The same as the author wrote them: `{va}` shows `0x0804a3f4`, not a decimal number.
+    """
+    words: list[str] = []
+    for piece in template.pieces:
+        if isinstance(piece, str):
+            words.append(piece)
+        elif written is not None and piece.text.strip() in written:
+            words.append(written[piece.text.strip()].text)
+        else:
+            words.append(_shown(piece, scope, local))
+    return "".join(words)
 
 
 def parse_number(text: str) -> int | None:

@@ -127,6 +127,7 @@ def _tell(run: LessonRun, part: Part, audience: Audience) -> None:
         case Hint():
             audience.hint(part)
         case Show():
+            run.shown = part
             audience.show(run, part)
         case _:
             raise AssertionError(f"nobody says a {type(part).__name__}")

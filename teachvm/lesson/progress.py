@@ -8,7 +8,7 @@ from typing import Any
 
 from teachvm.lesson.expressions import Expression, NoValueError
 from teachvm.lesson.journey import Journey
-from teachvm.lesson.judging import Given, Outcome, UnanswerableError, Verdict, fill, inspect, judge, local_names
+from teachvm.lesson.judging import Given, Outcome, UnanswerableError, Verdict, chosen, fill, inspect, judge, local_names
 from teachvm.lesson.model import Ask, Beat, Check, Do, Lesson, Movement, Show
 from teachvm.lesson.reading import Baseline, WorldScope
 from teachvm.lesson.scope import Value
@@ -41,8 +41,8 @@ class Stage:
 class LessonRun:
     """A lesson being worked through. It moves nothing by itself: it hands out journeys, and judges where they led.
 
-    Plain values, kept by `saved`: `beat` (from 0), `reached` (beats seen so far), `answers` by question, `verdicts`,
-    `outcomes` by check, `done` tasks.
+    Plain values: `beat` (from 0), `reached` (beats seen so far), `answers` by question, `verdicts`, `outcomes` of
+    checks, `done` tasks, and `shown`, the `show` block in force.
 
     Attributes:
         lesson: What is worked through.
@@ -60,6 +60,7 @@ class LessonRun:
         self.student = student
         self.beat = 0
         self.reached = 0
+        self.shown: Show | None = None
         self.answers: dict[str, Given] = {}
         self.verdicts: dict[str, Verdict] = {}
         self.outcomes: dict[str, Outcome] = {}
@@ -92,20 +93,25 @@ class LessonRun:
         """Go to a beat, counted from 0."""
         self.beat = beat
         self.reached = max(self.reached, beat + 1)
+        self.shown = None
 
     def stage(self, show: Show | None = None) -> Stage:
-        """What to show: the last `show` of this beat unless one is given, completed from the lesson's own."""
+        """What to show, completed from the lesson's own cards.
+
+        Args:
+            show: A `show` block; else the one in `shown`, which whoever plays the beat keeps up to date, else the last.
+        """
         shows = [part for part in self.here.parts if isinstance(part, Show)]
-        chosen = show if show is not None else (shows[-1] if shows else None)
-        if chosen is None:
+        given = show or self.shown or (shows[-1] if shows else None)
+        if given is None:
             return Stage(self.lesson.cards, self._highlight(()))
         return Stage(
-            chosen.cards or self.lesson.cards,
-            self._highlight(chosen.highlight),
-            chosen.vm,
-            chosen.code,
-            self._address(chosen.memory),
-            self._address(chosen.walk),
+            given.cards or self.lesson.cards,
+            self._highlight(given.highlight),
+            given.vm,
+            given.code,
+            self._address(given.memory),
+            self._address(given.walk),
         )
 
     def _highlight(self, shown: tuple[Expression, ...]) -> tuple[str, ...]:
@@ -158,17 +164,20 @@ class LessonRun:
     # ---- questions and checks ------------------------------------------------------------------
 
     def names(self, ask: Ask) -> dict[str, Value]:
-        """What the question's `vary` gives this student.
+        """Values of the question's own names for this student.
 
         Raises:
             UnanswerableError: The lesson's mistake.
         """
-        return local_names(ask, self.lesson.front.seed, self.student, self.scope)
+        return local_names(self._varied(ask), self.scope)
+
+    def _varied(self, ask: Ask) -> dict[str, Expression]:
+        return chosen(ask, self.lesson.front.seed, self.student)
 
     def prompt(self, ask: Ask) -> str:
         """The question's words, as Markdown."""
         try:
-            return fill(ask.prompt, self.scope, self.names(ask))
+            return fill(ask.prompt, self.scope, self.names(ask), self._varied(ask))
         except UnanswerableError:
             return ask.prompt.source
 
@@ -185,7 +194,7 @@ class LessonRun:
         given = self.answers.get(ask.id)
         if given is None:
             return None
-        verdict = judge(ask, given, self.scope, self.names(ask))
+        verdict = judge(ask, given, self.scope, self._varied(ask))
         self.verdicts[ask.id] = verdict
         return verdict
 
