@@ -70,8 +70,6 @@ def _dressed(code: bool, weight: int) -> QFont:
     if code:
         font.setFeature(QFont.Tag("zero"), 1)
         font.setStyleHint(QFont.StyleHint.Monospace)
-    else:
-        font.setFeature(QFont.Tag("tnum"), 1)
     return font
 
 

@@ -35,9 +35,8 @@ def pixmap(name: str, colour: str, size: int, ratio: float) -> QPixmap:
     side = round(size * ratio)
     picture = QPixmap(side, side)
     picture.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(picture)
-    renderer(name, colour).render(painter, QRectF(0, 0, side, side))
-    painter.end()
+    with QPainter(picture) as painter:
+        renderer(name, colour).render(painter, QRectF(0, 0, side, side))
     picture.setDevicePixelRatio(ratio)
     return picture
 

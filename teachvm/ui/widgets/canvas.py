@@ -168,14 +168,15 @@ class Canvas(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the marks that touch the exposed part."""
         zoom = self.look.zoom
-        painter = QPainter(self)
-        painter.scale(zoom, zoom)
         shown = event.rect()
         clip = QRectF(shown.x() / zoom, shown.y() / zoom, shown.width() / zoom, shown.height() / zoom)
-        paint(self.picture.marks, painter, self.look, clip)
-        if self.hasFocus():
-            self._paint_focus(painter)
-        painter.end()
+        marks = self.picture.marks
+        # A painter left open by an error would take the process with it.
+        with QPainter(self) as painter:
+            painter.scale(zoom, zoom)
+            paint(marks, painter, self.look, clip)
+            if self.hasFocus():
+                self._paint_focus(painter)
 
     def _paint_focus(self, painter: QPainter) -> None:
         painter.setPen(QPen(self.look.colour("now"), 1.5))

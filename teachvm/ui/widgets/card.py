@@ -81,6 +81,7 @@ class CardFrame(QFrame):
         self.setAccessibleName(title)
         self.setProperty("card", "true")
         self.view = CardView()
+        self._bare = False
         self.title = CardTitle(look, card_id, title)
         self.body = BlockColumn(look, card_id)
         self.twin = QPlainTextEdit()
@@ -130,7 +131,16 @@ class CardFrame(QFrame):
         super().resizeEvent(event)
         self._show_buttons()
 
+    def set_bare(self) -> None:
+        """A picture of a card has no buttons."""
+        self._bare = True
+        self._show_buttons()
+
     def _show_buttons(self) -> None:
+        if self._bare:
+            for button in (self.more_button, self.twin_button, self.maximise_button, self.close_button):
+                button.hide()
+            return
         narrow = self.width() < self.look.px(NARROW)
         self.more_button.setVisible(narrow)
         for button in (self.twin_button, self.maximise_button, self.close_button):

@@ -11,7 +11,7 @@ from math import hypot
 from typing import Any, NamedTuple
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QPainter, QPainterPath, QPen, QPolygonF, QTransform
+from PySide6.QtGui import QBrush, QPaintEngine, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
 from teachvm.app.presentation import Align, Link, Tip
 from teachvm.ui.theme import fonts
@@ -138,25 +138,40 @@ def paint(marks: Iterable[Mark], painter: QPainter, look: Look, clip: QRectF | N
     plain = painter.worldTransform()
     written = QTransform(plain).scale(1 / UNIT, 1 / UNIT)
     writing = False
+    outlined = painter.paintEngine().type() == QPaintEngine.Type.SVG
     for mark in marks:
         if clip is not None and not bounds(mark).intersects(clip):
             continue
         if isinstance(mark, Words) != writing:
             writing = not writing
             painter.setWorldTransform(written if writing else plain)
-        _PAINT[type(mark)](painter, look, mark)
+        if outlined and isinstance(mark, Words):
+            _outlined(painter, look, mark)
+        else:
+            _PAINT[type(mark)](painter, look, mark)
     painter.setWorldTransform(plain)
 
 
-def _words(painter: QPainter, look: Look, mark: Words) -> None:
+def _start(mark: Words) -> QPointF:
+    """Where the first letter stands on its line, in text units."""
     x = mark.x
     if mark.align != "left":
         slack = mark.w - fonts.width(mark.text, mark.style)
         x += slack / 2 if mark.align == "center" else slack
-    base = mark.y + (mark.h + fonts.cap_height(mark.style)) / 2
+    return QPointF(x * UNIT, (mark.y + (mark.h + fonts.cap_height(mark.style)) / 2) * UNIT)
+
+
+def _words(painter: QPainter, look: Look, mark: Words) -> None:
     painter.setFont(fonts.font(mark.style))
     painter.setPen(look.colour(mark.role, mark.alpha))
-    painter.drawText(QPointF(x * UNIT, base * UNIT), mark.text)
+    painter.drawText(_start(mark), mark.text)
+
+
+def _outlined(painter: QPainter, look: Look, mark: Words) -> None:
+    """Text as shapes: a drawing looks the same where the fonts are not installed, and keeps its weights."""
+    path = QPainterPath()
+    path.addText(_start(mark), fonts.font(mark.style), mark.text)
+    painter.fillPath(path, look.colour(mark.role, mark.alpha))
 
 
 def _area(painter: QPainter, look: Look, mark: Area) -> None:

@@ -23,12 +23,16 @@ class Prose(Canvas):
         super().__init__(look, name)
         self._style = style
         self._role = role
+        self._markdown = ""
         self._blocks: tuple[ProseBlock, ...] = ()
         self._marks: list[Mark] = []
         self._spots: list[Spot] = []
 
     def show_markdown(self, markdown: str) -> None:
         """Show other prose."""
+        if markdown == self._markdown:
+            return
+        self._markdown = markdown
         found = blocks(markdown)
         self.setAccessibleName(words(markdown) or self.objectName())
         if found != self._blocks:

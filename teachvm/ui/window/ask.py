@@ -90,10 +90,9 @@ class Option(QRadioButton):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the marks."""
-        painter = QPainter(self)
-        painter.scale(self.look.zoom, self.look.zoom)
-        paint(self.marks(self.width() / self.look.zoom)[0], painter, self.look)
-        painter.end()
+        with QPainter(self) as painter:
+            painter.scale(self.look.zoom, self.look.zoom)
+            paint(self.marks(self.width() / self.look.zoom)[0], painter, self.look)
 
     def enterEvent(self, event: QEnterEvent) -> None:
         """Show that it can be chosen."""

@@ -91,13 +91,12 @@ class KeyButton(QToolButton):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Let the style paint the frame, then the marks."""
-        painter = QPainter(self)
         option = QStyleOptionToolButton()
         self.initStyleOption(option)
-        self.style().drawComplexControl(QStyle.ComplexControl.CC_ToolButton, option, painter, self)
-        painter.scale(self.look.zoom, self.look.zoom)
-        paint(self.marks(), painter, self.look)
-        painter.end()
+        with QPainter(self) as painter:
+            self.style().drawComplexControl(QStyle.ComplexControl.CC_ToolButton, option, painter, self)
+            painter.scale(self.look.zoom, self.look.zoom)
+            paint(self.marks(), painter, self.look)
 
 
 class IconButton(QToolButton):

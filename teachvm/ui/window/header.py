@@ -211,6 +211,8 @@ class TechniqueSwitch(QFrame):
 
     def show_techniques(self, techniques: tuple[TechniqueView, ...], technique: str) -> None:
         """Show which techniques there are, and which one is in force."""
+        if (techniques, technique) == (self._techniques, self._technique):
+            return
         if techniques != self._techniques:
             self._techniques = techniques
             self._build()
@@ -250,7 +252,8 @@ class TechniqueSwitch(QFrame):
         self.set_compact(not self.drop.isHidden())
 
     def _choose(self, name: str) -> None:
-        self.show_techniques(self._techniques, self._technique)
+        for button, view in zip(self._buttons, self._techniques, strict=True):
+            button.setChecked(view.id == self._technique)
         if name != self._technique:
             self.chosen.emit(name)
 
@@ -275,6 +278,7 @@ class Header(QFrame):
         super().__init__()
         self.look = look
         self.setObjectName("header")
+        self._view = HeaderView()
         self.heading = Heading(look)
         self.chip = RunningChip(look)
         self.transport = Transport(look, actions)
@@ -297,12 +301,17 @@ class Header(QFrame):
         for widget in (self.chip, self.transport, self.rail_button, self.cards_button):
             widget.setVisible(opened)
         if not opened:
-            self.heading.show_header(HeaderView())
+            self._view = HeaderView()
+            self.heading.show_header(self._view)
             self.technique.hide()
+            self.technique.show_techniques((), "")
         self.arrange()
 
     def show_header(self, view: HeaderView) -> None:
         """Show lesson, beats and technique."""
+        if view == self._view:
+            return
+        self._view = view
         self.heading.show_header(view)
         self.technique.show_techniques(view.techniques, view.technique)
         self.arrange()

@@ -23,9 +23,12 @@ from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.flow import How, put, put_line
 from teachvm.ui.widgets.ink import Area, Mark, Sign, Words, paint
+from teachvm.ui.widgets.rows import Rows
+from teachvm.ui.window.hero import Hero
 
-TILE = 318
-TILE_HIGH = 196
+TILE = 352
+WIDEST = 520
+TILE_HIGH = 208
 GAP = 16
 
 
@@ -68,7 +71,7 @@ class LessonTile(QAbstractButton):
         text = (Span(entry.problem, "trap"),) if entry.problem else (Span(entry.summary, "dim"),)
         y = 38 + title.height + 6
         lines = max(int((height - 48 - y) // 18), 1)
-        marks += put(text, 20, y, width - 40, 18, fonts.SMALL, How(lines)).marks
+        marks += put(text, 20, y, width - 40, 18, fonts.SMALL, How(min(lines, 3))).marks
         return marks + self._foot(width, height)
 
     def _foot(self, width: float, height: float) -> list[Mark]:
@@ -84,6 +87,9 @@ class LessonTile(QAbstractButton):
         )
         words = " · ".join(part for part in (said, state) if part)
         marks = put_line((Span(words, "dim"),), 20, y, width - 40, 16, fonts.CAPTION).marks
+        ideas = " · ".join(concept.replace("-", " ") for concept in entry.concepts)
+        if ideas and not entry.problem:
+            marks += put((Span(ideas, "dim"),), 20, y - 42, width - 40, 16, fonts.CAPTION, How(2)).marks
         if entry.beats:
             room = (width - 40 - 4 * (entry.beats - 1)) / entry.beats
             for at in range(entry.beats):
@@ -94,10 +100,9 @@ class LessonTile(QAbstractButton):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the marks."""
         zoom = self.look.zoom
-        painter = QPainter(self)
-        painter.scale(zoom, zoom)
-        paint(self.marks(self.width() / zoom, self.height() / zoom), painter, self.look)
-        painter.end()
+        with QPainter(self) as painter:
+            painter.scale(zoom, zoom)
+            paint(self.marks(self.width() / zoom, self.height() / zoom), painter, self.look)
 
 
 class TileGrid(QWidget):
@@ -110,15 +115,27 @@ class TileGrid(QWidget):
         self.tiles: list[LessonTile] = []
 
     def arrange(self) -> None:
-        """Place the visible tiles; the grid is as high as they need."""
+        """Place the visible tiles."""
         px = self.look.px
-        wide, high, gap = px(TILE), px(TILE_HIGH), px(GAP)
-        columns = max(1, (self.width() + gap) // (wide + gap))
+        high, gap = px(TILE_HIGH), px(GAP)
         shown = [tile for tile in self.tiles if not tile.isHidden()]
+        columns = min(self._columns(self.width()), max(len(shown), 1))
+        wide = min((self.width() - gap * (columns - 1)) // columns, px(WIDEST))
         for at, tile in enumerate(shown):
             tile.setGeometry(at % columns * (wide + gap), at // columns * (high + gap), wide, high)
-        rows = -(-len(shown) // columns)
-        self.setMinimumHeight(rows * (high + gap))
+
+    def _columns(self, width: int) -> int:
+        wide, gap = self.look.px(TILE), self.look.px(GAP)
+        return max(1, (width + gap) // (wide + gap))
+
+    def hasHeightForWidth(self) -> bool:
+        """Fewer columns, more rows."""
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        """Height of the rows the visible tiles need."""
+        shown = sum(not tile.isHidden() for tile in self.tiles)
+        return -(-shown // self._columns(width)) * self.look.px(TILE_HIGH + GAP)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Another width, other columns."""
@@ -137,12 +154,7 @@ class Library(QWidget):
         self.look = look
         self.setObjectName("library")
         self.setAccessibleName("Library")
-        self.heading = self._label("See a machine inside a machine", fonts.TITLE, "title")
-        self.intro = self._label(
-            "Every guest here is real machine code on a simulated PC. Pick a lesson; you can go back to any moment.",
-            fonts.BODY,
-            "small",
-        )
+        self.hero = Hero(look)
         self.search = QLineEdit()
         self.search.setObjectName("library-search")
         self.search.setPlaceholderText("Search lessons and ideas")
@@ -174,26 +186,24 @@ class Library(QWidget):
         return label
 
     def _lay_out(self) -> None:
-        page = QWidget()
-        page.setObjectName("column")
-        self._rows = QVBoxLayout(page)
-        self._bar = QHBoxLayout()
+        self._rows = Rows(self.look, (40, 32, 40, 32), 18)
+        self._rows.setObjectName("column")
+        self._bar = QWidget()
+        self._line = QHBoxLayout(self._bar)
+        self._line.setContentsMargins(0, 0, 0, 0)
         for widget in (self.resume, self.search, self.open_button):
-            self._bar.addWidget(widget)
-        self._bar.addStretch(1)
-        self._rows.addWidget(self.heading)
-        self._rows.addWidget(self.intro)
-        self._rows.addLayout(self._bar)
-        self._rows.addWidget(self.nothing)
-        self._rows.addWidget(self.grid)
-        self._rows.addStretch(1)
+            self._line.addWidget(widget)
+        self._line.addStretch(1)
+        parts: tuple[QWidget, ...] = (self.hero, self._bar, self.nothing, self.grid)
+        for part in parts:
+            self._rows.add(part)
         self.area = QScrollArea()
         self.area.setObjectName("library-scroll")
         self.area.setWidgetResizable(True)
         self.area.setFrameShape(QFrame.Shape.NoFrame)
         self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.area.setWidget(page)
+        self.area.setWidget(self._rows)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(self.area)
@@ -218,6 +228,12 @@ class Library(QWidget):
             self.resume.setProperty("lesson", known.id)
         self._filter(self.search.text())
 
+    def focus_first(self) -> None:
+        """Give the focus to what a student most likely wants: to go on, or the first lesson."""
+        first = next((tile for tile in self.grid.tiles if tile.isEnabled()), None)
+        wanted = self.resume if self.resume.isVisibleTo(self) else first or self.search
+        wanted.setFocus()
+
     def _filter(self, wanted: str) -> None:
         """Show the tiles that hold every word."""
         words = wanted.lower().split()
@@ -227,11 +243,10 @@ class Library(QWidget):
             tile.setVisible(all(word in held for word in words))
         self.nothing.setVisible(bool(self.grid.tiles) and all(tile.isHidden() for tile in self.grid.tiles))
         self.grid.arrange()
+        self._rows.arrange()
 
     def _restyle(self) -> None:
         px = self.look.px
-        self._rows.setContentsMargins(px(48), px(40), px(40), px(40))
-        self._rows.setSpacing(px(14))
-        self._bar.setSpacing(px(10))
+        self._line.setSpacing(px(10))
         self.search.setFixedWidth(px(300))
         self.grid.arrange()

@@ -139,6 +139,7 @@ class MainWindow(QWidget):
         self._leave()
         self.library.show_entries(entries(self.progress), self.settings.now.last_lesson)
         self.pages.setCurrentWidget(self.library)
+        self.library.focus_first()
         self.header.set_lesson(False)
         self.setWindowTitle("teachvm")
         self._allow()

@@ -141,6 +141,8 @@ class Rail(QFrame):
 
     def show_rail(self, view: RailView) -> None:
         """Show another beat, or another state of the same one."""
+        if view == self.view:
+            return
         new = (view.heading, view.kicker) != (self.view.heading, self.view.kicker)
         hints_differ = view.hints != self.view.hints
         self.view = view
