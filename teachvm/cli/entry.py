@@ -11,8 +11,11 @@ import click
 from teachvm import __version__
 from teachvm.cli.asm import asm
 from teachvm.cli.exits import CommandError, ExitCode, explain
+from teachvm.cli.lesson import lesson
 from teachvm.cli.names import names
 from teachvm.cli.open import open_lesson
+from teachvm.cli.render import render
+from teachvm.cli.run import run
 
 TRACEBACK = "TEACHVM_TRACEBACK"
 
@@ -51,7 +54,8 @@ def teachvm() -> None:
     """  # noqa: D301 - \b is click's own mark for lines it must not fill
 
 
-for command in (open_lesson, asm, names):
+command: click.Command
+for command in (open_lesson, run, render, asm, lesson, names):
     teachvm.add_command(command)
 
 

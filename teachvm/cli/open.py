@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+
 import click
 
 from teachvm import screen
 from teachvm.cli.exits import CommandError
+from teachvm.cli.targets import lesson_path
 
 
 @click.command("open", hidden=True)
 @click.argument("lesson", required=False)
 @click.option("--terminal", is_flag=True, help="Play the lesson in the terminal even where a window could open.")
-def open_lesson(lesson: str | None, terminal: bool) -> int:
+@click.pass_context
+def open_lesson(context: click.Context, lesson: str | None, terminal: bool) -> int:
     """Open the app at LESSON (its number, id or folder), or at the library.
 
     \b
@@ -21,16 +25,31 @@ def open_lesson(lesson: str | None, terminal: bool) -> int:
       teachvm trap-and-emulate   the same, by its id
       teachvm 3 --terminal       the same, without a window
     """  # noqa: D301 - \b is click's own mark for lines it must not fill
+    if lesson is not None:
+        _known(lesson, context)
     try:
-        reason = "asked for" if terminal else screen.why_no_window()
+        reason = None if terminal else screen.why_no_window()
     except screen.ScreenError as error:
         raise CommandError(str(error)) from error
-    if reason is None:
-        from teachvm.ui.application import run
+    if terminal or reason is not None:
+        from teachvm.cli.terminal import play
 
-        return run(lesson)
-    from teachvm.lesson.player import play
+        if reason is not None:
+            click.echo(f"teachvm: {reason}; playing in the terminal.", err=True)
+        return play(lesson)
+    from teachvm.ui.application import run
 
-    if not terminal:
-        click.echo(f"teachvm: {reason}; playing in the terminal.", err=True)
-    return play(lesson)
+    return run(lesson)
+
+
+def _known(word: str, context: click.Context) -> None:
+    """Refuse a word that is no lesson before any window opens; it may be a misspelt command."""
+    try:
+        lesson_path(word)
+    except CommandError as error:
+        group = context.parent.command if context.parent else None
+        commands = group.commands if isinstance(group, click.Group) else {}
+        near = difflib.get_close_matches(word, [name for name, one in commands.items() if not one.hidden], n=1)
+        if near and "did you mean" not in str(error):
+            raise CommandError(f"there is no lesson '{word}'; did you mean the command '{near[0]}'?") from error
+        raise

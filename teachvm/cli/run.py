@@ -1,0 +1,130 @@
+"""`teachvm run`: a lesson's world, or one guest, without a screen."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from teachvm.cli.exits import CommandError, ExitCode
+from teachvm.cli.targets import GuestTarget, lesson_or_guest
+from teachvm.vmm.techniques import Technique
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from teachvm.app.headless import Report
+    from teachvm.world.spec import WorldSpec
+
+
+@click.command()
+@click.argument("what", metavar="LESSON|GUEST")
+@click.option("--technique", metavar="T", help="Run every guest by this technique instead: bare-metal, ...")
+@click.option("--until", metavar="EXPR", help="Stop at a label, an event, console output or a condition.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000_000_000),
+    default=1_000_000,
+    show_default=True,
+    metavar="N",
+    help="Stop after so many instructions.",
+)
+@click.option("--compare", is_flag=True, help="Name the first difference a guest can see from bare metal instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def run(what: str, technique: str | None, until: str | None, limit: int, compare: bool, as_json: bool) -> int:
+    """Run a lesson's world, or one guest, and report.
+
+    What is reported: consoles, VMM entries by reason, why and at which moment it stopped, and the digest of all state
+    there. Exit codes: 0 ended well or --until reached, 1 the guest failed or ended before --until, 2 the guest does
+    not assemble, 3 limit reached, 4 the lesson or the command line is wrong.
+
+    \b
+    Examples:
+      teachvm run 3                                   lesson 03 to its end
+      teachvm run lessons/03-trap-and-emulate --json
+      teachvm run tinyos --technique bare-metal       a shipped guest
+      teachvm run mine.asm --limit 20000              a guest of your own
+      teachvm run 3 --until "trap('cli', nth=2)"
+      teachvm run 3 --compare                         the first difference from bare metal, and why
+    """  # noqa: D301 - \b is click's own mark for lines it must not fill
+    from teachvm.app import headless
+
+    spec, folder = _world(what, _technique(technique))
+    if compare:
+        return _compare(spec, folder, limit, as_json)
+    try:
+        report = headless.run(spec, folder, until, limit)
+    except headless.UntilError as error:
+        raise CommandError(str(error)) from error
+    click.echo(json.dumps(_data(report), indent=2, ensure_ascii=False) if as_json else _text(report))
+    if report.stopped in (headless.Stopped.ENDED_WELL, headless.Stopped.UNTIL_REACHED):
+        return ExitCode.ENDED_WELL
+    if as_json:
+        click.echo(f"teachvm: {report.why}", err=True)
+    return ExitCode.LIMIT if report.stopped is headless.Stopped.LIMIT else ExitCode.FAILED
+
+
+def _technique(name: str | None) -> Technique | None:
+    if name is None:
+        return None
+    try:
+        return Technique(name)
+    except ValueError as error:
+        from teachvm.lesson.problems import did_you_mean
+
+        names = [technique.value for technique in Technique]
+        hint = did_you_mean(name, names) or f"; there are {', '.join(names)}"
+        raise CommandError(f"there is no technique '{name}'{hint}") from error
+
+
+def _world(what: str, technique: Technique | None) -> tuple[WorldSpec, Path | None]:
+    from teachvm.app.headless import alone
+
+    target = lesson_or_guest(what)
+    if isinstance(target, GuestTarget):
+        return alone(target.name, technique or Technique.TRAP_AND_EMULATE), target.folder
+    return (target.spec.with_technique(technique) if technique else target.spec), target.folder
+
+
+def _data(report: Report) -> dict[str, object]:
+    return {
+        "console": dict(report.console),
+        "entries": {
+            tenant: {reason: {"count": row.count, "cycles": row.cycles} for reason, row in rows.items()}
+            for tenant, rows in report.entries.items()
+        },
+        "stopped": report.stopped.value,
+        "why": report.why,
+        "moment": {"n": report.moment.n, "phase": report.moment.phase},
+        "digest": report.digest,
+    }
+
+
+def _text(report: Report) -> str:
+    from teachvm.lesson.problems import printable
+
+    lines: list[str] = []
+    for tenant, text in report.console.items():
+        lines += [f"{tenant}:", *(f"  {printable(line)}" for line in text.splitlines())]
+        rows = report.entries[tenant]
+        if rows:
+            lines.append(f"  {'VMM entries':20} {'count':>9} {'cycles':>12}")
+            lines += [f"  {reason:20} {row.count:9} {row.cycles:12}" for reason, row in rows.items()]
+    lines.append(f"stopped: {report.why}, at moment {report.moment.n}.{report.moment.phase}; digest {report.digest}")
+    return "\n".join(lines)
+
+
+def _compare(spec: WorldSpec, folder: Path | None, limit: int, as_json: bool) -> int:
+    from teachvm.world.divergence import LockStep
+
+    pair = LockStep(spec, folder)
+    found = pair.run(limit)
+    if as_json:
+        difference = None if found is None else {"text": str(found), "place": found.place, "instruction": found.text}
+        click.echo(json.dumps({"instructions": pair.instructions, "divergence": difference}, indent=2))
+    elif found is None:
+        click.echo(f"no difference from bare metal in {pair.instructions} instructions")
+    else:
+        click.echo(f"{found} (after {pair.instructions} instructions)")
+    return ExitCode.ENDED_WELL if found is not None or pair.ended else ExitCode.LIMIT

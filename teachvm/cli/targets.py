@@ -1,0 +1,69 @@
+"""What a word on the command line means: a lesson, or a guest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from teachvm.cli.exits import CommandError
+
+if TYPE_CHECKING:
+    from teachvm.lesson.model import Lesson
+
+
+@dataclass(frozen=True, slots=True)
+class GuestTarget:
+    """A guest to run alone: a shipped one, or a source file in `folder`."""
+
+    name: str
+    folder: Path | None
+
+
+def lesson_path(word: str) -> Path:
+    """The folder of the lesson a word names: a number, an id or a folder.
+
+    Raises:
+        CommandError: It names nothing, or several.
+    """
+    from teachvm.lesson.catalogue import UnknownLessonError, find
+
+    try:
+        return find(word)
+    except UnknownLessonError as error:
+        raise CommandError(str(error)) from error
+
+
+def lesson_or_guest(word: str) -> Lesson | GuestTarget:
+    """The lesson or the guest a word names.
+
+    Raises:
+        CommandError: It names nothing, or two things.
+        LessonError: The lesson has mistakes.
+    """
+    from teachvm.guest.library import GUESTS
+    from teachvm.lesson.loader import load
+
+    guest = _guest(word)
+    try:
+        path = lesson_path(word)
+    except CommandError as error:
+        if guest is not None:
+            return guest
+        hint = "" if "did you mean" in str(error) else f"; guests are {', '.join(GUESTS)}, or the path of a .asm file"
+        raise CommandError(f"{error}{hint}") from error
+    if guest is not None:
+        raise CommandError(f"'{word}' is the lesson {path.as_posix()} and a guest; give the path of the one you mean")
+    return load(path)
+
+
+def _guest(word: str) -> GuestTarget | None:
+    from teachvm.guest.library import GUESTS, SOURCE_SUFFIX
+
+    if word in GUESTS:
+        return GuestTarget(word, None)
+    path = Path(word)
+    if path.suffix == SOURCE_SUFFIX and path.is_file():
+        real = path.resolve()
+        return GuestTarget(real.name, real.parent)
+    return None

@@ -1,0 +1,66 @@
+"""A lesson in the terminal: prose, questions, and the cards as their text twins."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from teachvm.app.focus import Focus
+from teachvm.app.presenters import present
+from teachvm.app.prose import words
+from teachvm.app.snapshot import Snapshot
+from teachvm.app.twin import twin
+from teachvm.cli.exits import CommandError, ExitCode
+from teachvm.cli.targets import lesson_path
+from teachvm.lesson.catalogue import shipped
+from teachvm.lesson.loader import load
+from teachvm.lesson.progress import LessonRun, Stage
+from teachvm.lesson.terminal import play_in_terminal
+
+
+def play(lesson: str | None) -> int:
+    """Play a lesson, or the one chosen from the library, to whoever reads and types."""
+    word = lesson if lesson is not None else _choose()
+    if word is None:
+        return ExitCode.ENDED_WELL
+    run = LessonRun.start(load(lesson_path(word)))
+    play_in_terminal(run, read=_read, write=click.echo, words=words, cards=_Cards())
+    return ExitCode.ENDED_WELL
+
+
+def _choose() -> str | None:
+    """The library as a list, and the lesson picked from it; None when nobody picks one."""
+    entries = shipped()
+    if not entries:
+        raise CommandError("there are no lessons")
+    for entry in entries:
+        front = load(entry.path).front
+        click.echo(f"  {entry.number:2}  {front.title}: {front.summary}")
+    first = str(entries[0].number)
+    line = _read(f"Which lesson (Enter: {first})? ")
+    return None if line is None else line.strip() or first
+
+
+def _read(prompt: str) -> str | None:
+    """A typed line; where nobody types, every question is passed over and the lesson goes on to its end."""
+    try:
+        return input(prompt)
+    except EOFError:
+        click.echo()
+        return None if sys.stdin.isatty() else ""
+
+
+class _Cards:
+    """The stage as text; what changed is told against the moment it was shown before."""
+
+    def __init__(self) -> None:
+        self._before: Snapshot | None = None
+
+    def __call__(self, run: LessonRun, stage: Stage) -> str:
+        focus = Focus(stage.cards, stage.vm, stage.code, stage.memory, stage.walk, stage.highlight)
+        now = Snapshot(run.world, run.timeline, focus)
+        text = "\n\n".join(twin(present(card, now, self._before)) for card in stage.cards)
+        now.leave()
+        self._before = now
+        return text
