@@ -139,13 +139,19 @@ class Cpu(Segmentation):
         if self.trap_pending:
             self._single_step_trap()
             return 0
-        self.eflags &= ~RF
+        shadow, resume = self.shadow, self.eflags & RF
         self.shadow = False
-        operation = self._fetch(self.eip)
-        self.next_eip = self.eip + operation.length & MASK32
-        # Before the instruction: delivery of an exception or of INT n takes the pending trap back.
-        self.trap_pending = self.eflags & TF != 0
-        cycles = operation.execute(self)
+        self.eflags &= ~RF
+        try:
+            operation = self._fetch(self.eip)
+            self.next_eip = self.eip + operation.length & MASK32
+            # Before the instruction: delivery of INT n takes the pending trap back.
+            self.trap_pending = self.eflags & TF != 0
+            cycles = operation.execute(self)
+        except (Fault, DivideError):
+            self.shadow = shadow
+            self.eflags |= resume
+            raise
         self.eip = self.next_eip
         if self.shadow and operation.insn.row.mnemonic in ("MOV", "POP"):
             self.trap_pending = False

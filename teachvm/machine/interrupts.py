@@ -81,9 +81,9 @@ def _escalate(cpu: Cpu, first: Interruption, second: Fault) -> Interruption:
     if first.vector == Vector.DF and first.source is not Source.EXTERNAL:
         raise cpu.stop(StopReason.TRIPLE_FAULT, f"{second} while delivering #DF, eip {first.eip:#010x}")
     if first.source is not Source.EXTERNAL and becomes_double_fault(first.vector, second.vector):
-        following = Interruption(Vector.DF, 0, Source.FAULT, first.eip)
+        following = Interruption(int(Vector.DF), 0, Source.FAULT, first.eip)
     else:
-        following = Interruption(second.vector, second.error, Source.FAULT, first.eip, second.cr2)
+        following = Interruption(int(second.vector), second.error, Source.FAULT, first.eip, second.cr2)
     if second.cr2 is not None:
         cpu.cr2 = second.cr2
     cpu.mark(
