@@ -15,7 +15,10 @@ PAD = 11.0
 
 
 class KeyButton(QToolButton):
-    """A button that follows an action; `level` 2 shows word and key, 1 the word, 0 the icon alone."""
+    """A button that follows an action; `level` 2 shows word and key, 1 the word, 0 the icon alone.
+
+    `also` holds the other words it may show: there is room for the longest, so that nothing beside it moves.
+    """
 
     def __init__(self, look: Look, action: QAction, icon: str, hint: str, *, primary: bool = False) -> None:
         super().__init__()
@@ -24,6 +27,7 @@ class KeyButton(QToolButton):
         self.icon_name = icon
         self.hint = hint
         self.level = 2
+        self.also: tuple[str, ...] = ()
         self.primary = primary
         self.setObjectName(action.objectName().replace("action-", "button-"))
         self.setProperty("key", "true")
@@ -70,8 +74,9 @@ class KeyButton(QToolButton):
             marks.append(Sign(x, (HIGH - 15) / 2, 15, 15, self.icon_name, role))
             x += 15 + (8 if self.level else 0)
         if self.level >= 1:
-            wide = fonts.width(self.action_followed.text(), style)
-            marks.append(Words(x, 0, wide, HIGH, self.action_followed.text(), style, role))
+            text = self.action_followed.text()
+            wide = max(fonts.width(each, style) for each in (text, *self.also))
+            marks.append(Words(x, 0, wide, HIGH, text, style, role))
             x += wide
         if self.level >= 2 and self.hint:
             wide = fonts.width(self.hint, fonts.MONO_SMALL)

@@ -135,6 +135,7 @@ class Transport(QFrame):
             KeyButton(look, actions[name], icon, shown(KEY_BY_ACTION[name].keys[0]), primary=name == "run")
             for name, icon in (("back", "back"), ("step", "step"), ("next-trap", "next-trap"), ("run", "run"))
         ]
+        self.buttons[-1].also = ("Run", "Pause")
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setObjectName("speed")
         self.slider.setAccessibleName("Speed of running")

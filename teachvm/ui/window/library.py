@@ -160,6 +160,9 @@ class Library(QWidget):
         self.search.setPlaceholderText("Search lessons and ideas")
         self.search.setAccessibleName("Search lessons")
         self.search.setClearButtonEnabled(True)
+        for clear in self.search.findChildren(QAbstractButton):
+            clear.setObjectName("library-search-clear")
+            clear.setAccessibleName("Clear the search")
         self.search.textChanged.connect(self._filter)
         look.dress(self.search, fonts.SMALL)
         self.resume = QPushButton()
