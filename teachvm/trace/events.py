@@ -49,6 +49,8 @@ class EventLog:
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._forgotten = 0
+        self.cuts = 0
+        """How often the future was cut off; what was read beyond a cut is no longer true."""
         self._subscribers: dict[type[Event], list[Callable[[Event], None]]] = {}
         self._handlers: dict[type[Event], tuple[Callable[[Event], None], ...]] = {}
         self.cursor = 0
@@ -97,6 +99,24 @@ class EventLog:
     def __len__(self) -> int:
         return len(self._events)
 
+    @property
+    def first(self) -> int:
+        """Number of the oldest event kept; events are numbered from 0 in the order they were recorded."""
+        return self._forgotten
+
+    @property
+    def end(self) -> int:
+        """Number the next new event gets."""
+        return self._forgotten + len(self._events)
+
+    def number(self, moment: Moment) -> int:
+        """Number of the first event at or after a moment; `end` if there is none."""
+        return self._forgotten + self._index(moment)
+
+    def slice(self, start: int, stop: int) -> list[Event]:
+        """Events by number, `start <= number < stop`, as far as they are kept."""
+        return self._events[max(0, start - self._forgotten) : max(0, stop - self._forgotten)]
+
     def _index(self, moment: Moment) -> int:
         return bisect_left(self._events, moment, key=_moment_of)
 
@@ -133,6 +153,7 @@ class EventLog:
         future = tuple(self._events[keep:])
         del self._events[keep:]
         self._forgotten = self.cursor - len(self._events)
+        self.cuts += 1
         return future
 
 

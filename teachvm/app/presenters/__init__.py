@@ -1,5 +1,37 @@
-"""One pure presenter per card: a snapshot, and the one before, become rows, shapes or text.
+"""One module per card: what the card says at one moment, as plain values a view can paint and a twin can read out.
 
-Role: the same presenter feeds the picture, its text twin, the terminal and the tests.
-May import: the rest of `app` and everything to its right.
+Role: pure functions from snapshots to `CardView`; a presenter's module is called as its card's stem.
+May import: the rest of `app`, and what `app` may import; never Qt.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from teachvm.app.presentation import CardView
+from teachvm.app.presenters import guest_code, timeline, vcpu_and_cpu, who_is_running
+from teachvm.app.snapshot import Snapshot
+
+Presenter = Callable[[Snapshot, Snapshot | None], CardView]
+
+PRESENTERS: Final[dict[str, Presenter]] = {
+    "who-is-running": who_is_running.present,
+    "guest-code": guest_code.present,
+    "vcpu-and-cpu": vcpu_and_cpu.present,
+    "timeline": timeline.present,
+}
+
+
+def present(card: str, now: Snapshot, before: Snapshot | None = None) -> CardView:
+    """What a card shows.
+
+    Args:
+        card: Its id.
+        now: The moment shown.
+        before: The moment shown before it, for what changed.
+
+    Raises:
+        KeyError: There is no card of that id.
+    """
+    return PRESENTERS[card](now, before)

@@ -1,0 +1,212 @@
+"""The code of one image as rows: labels, instructions and data where the assembler put them, bytes from memory.
+
+Rows begin where the address map says that an instruction or a datum begins, never in the middle of one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import OrderedDict
+from typing import Final
+
+from teachvm.app.notation import count, hexbytes
+from teachvm.app.presentation import CodeLabel, CodeLine
+from teachvm.app.wording import Badge, Place, Span, Text, Tip
+from teachvm.guest.symbols import Space
+from teachvm.isa.assembler.assembly import Piece
+from teachvm.isa.decode import Insn
+from teachvm.isa.disassembler import Line, line, lines
+from teachvm.isa.row import InstructionClass
+from teachvm.isa.text import SymbolAt, TokenKind, absolute, target
+from teachvm.vmm.engines.classify import instruction_reason
+
+Rows = tuple[CodeLabel | CodeLine, ...]
+
+ROWS: Final = 64
+"""Statements in one listing."""
+KEEP: Final = 40
+"""A listing begins at its function's label, unless that lies more statements before than this."""
+PAGE: Final = 20
+"""By how many statements a listing of a long function moves on."""
+LEAD: Final = 6
+DATA_SHOWN: Final = 8
+TEXT_SHOWN: Final = 36
+CACHED: Final = 32
+
+SILENT: Final = "sensitive · never traps"
+_BADGES: Final = {
+    InstructionClass.PRIVILEGED: ("privileged", "trap", "lock"),
+    InstructionClass.IOPL_SENSITIVE: ("needs IOPL · #GP(0)", "trap", "lock"),
+}
+
+
+def badge_of(insn: Insn) -> Badge | None:
+    """The badge of an instruction's class; None for innocuous ones."""
+    row = insn.row
+    if row.klass is InstructionClass.INNOCUOUS:
+        return None
+    tip = Tip(row.klass.label, row.reason or row.klass.explanation, row.source)
+    if row.klass is InstructionClass.SENSITIVE_UNPRIVILEGED:
+        if instruction_reason(insn) is None:
+            return Badge(SILENT, "vmm", "silent", tip)
+        return Badge("sensitive · may fault", "vmm", "ring", tip)
+    text, role, icon = _BADGES[row.klass]
+    return Badge(text, "trap" if role == "trap" else "vmm", icon, tip)
+
+
+def instruction(address: int, code: bytes, symbols: SymbolAt | None = None, bits: int = 32) -> CodeLine:
+    """One row for the instruction at the start of `code`; bytes that are none become `db`."""
+    return _code_line(line(code, address, symbols, bits))
+
+
+def _code_line(one: Line) -> CodeLine:
+    insn = one.insn
+    tip = None
+    badge = None
+    if insn is not None:
+        badge = badge_of(insn)
+        row = insn.row
+        tip = Tip(row.syntax, row.reason or row.klass.explanation, row.source)
+    return CodeLine(one.address, hexbytes(one.code), one.text.mnemonic, _operands(one), badge, tip=tip)
+
+
+def _operands(one: Line) -> Text:
+    place = None
+    if one.insn is not None:
+        place = target(one.insn, one.address)
+        place = absolute(one.insn) if place is None else place
+    link = None if place is None else Place("linear", place)
+    spans: list[Span] = []
+    for kind, text in one.text.tokens:
+        if kind is TokenKind.MNEMONIC or (not spans and text == " "):
+            continue
+        symbol = kind is TokenKind.SYMBOL or (kind is TokenKind.NUMBER and place is not None and text == f"{place:#x}")
+        spans.append(Span(text, code=True, link=link if symbol else None))
+    return _joined(spans)
+
+
+def _joined(spans: list[Span]) -> Text:
+    """Neighbouring spans that look the same as one."""
+    joined: list[Span] = []
+    for span in spans:
+        if joined and joined[-1].link is None and span.link is None:
+            joined[-1] = Span(joined[-1].text + span.text, code=True)
+        else:
+            joined.append(span)
+    return tuple(joined)
+
+
+def forward(address: int, code: bytes, symbols: SymbolAt | None, most: int = 24) -> Rows:
+    """Instructions from an address on that no address map covers."""
+    rows: list[CodeLabel | CodeLine] = []
+    for one in lines(code, address, symbols):
+        if len(rows) == most:
+            break
+        rows.append(_code_line(one))
+    return tuple(rows)
+
+
+class Listing:
+    """The statements of one image. Rows are kept for as long as the bytes stay the same."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._pieces = space.assembly.pieces
+        self._rows: OrderedDict[tuple[int, int, bytes], Rows] = OrderedDict()
+
+    def index(self, linear: int) -> int | None:
+        """The statement that begins at an address; None where none does."""
+        at = bisect_left(self._pieces, linear, key=_address)
+        return at if at < len(self._pieces) and self._pieces[at].address == linear else None
+
+    def around(self, linear: int) -> tuple[int, int]:
+        """First and behind the last statement of the listing that holds an address."""
+        at = max(0, bisect_right(self._pieces, linear, key=_address) - 1)
+        first = self._function(at)
+        behind = at - first
+        if behind > KEEP:
+            first = max(first, at - behind % PAGE - LEAD)
+        return first, min(len(self._pieces), first + ROWS)
+
+    def _function(self, at: int) -> int:
+        """The statement at the nearest label that is not local, at or before a statement."""
+        space = self.space
+        for index in range(at, -1, -1):
+            label = space.label_at(self._pieces[index].address)
+            if label is not None and "." not in label:
+                return index
+        return 0
+
+    def extent(self, first: int, last: int) -> tuple[int, int]:
+        """Linear address of the first byte of some statements, and how many bytes they have."""
+        start, end = self._pieces[first], self._pieces[last - 1]
+        return start.address, end.address + len(end.data) - start.address
+
+    def rows(self, first: int, last: int, content: bytes) -> Rows:
+        """Labels and statements; `content` are the bytes in memory from the first one on."""
+        key = first, last, content
+        rows = self._rows.get(key)
+        if rows is None:
+            rows = self._rows[key] = tuple(self._make(first, last, content))
+            if len(self._rows) > CACHED:
+                self._rows.popitem(last=False)
+        return rows
+
+    def _make(self, first: int, last: int, content: bytes) -> list[CodeLabel | CodeLine]:
+        rows: list[CodeLabel | CodeLine] = []
+        origin = self._pieces[first].address
+        for piece in self._pieces[first:last]:
+            label = self.space.label_at(piece.address)
+            if label is not None:
+                rows.append(CodeLabel(label))
+            at = piece.address - origin
+            code = content[at : at + len(piece.data)] or piece.data
+            if piece.agreement is None:
+                rows.append(_data(piece, code))
+            else:
+                rows += [_code_line(one) for one in lines(code, piece.address, self.space.name_at)]
+        return rows
+
+
+def _address(piece: Piece) -> int:
+    return piece.address
+
+
+_DATA: Final = Tip("Data", "The program's source put data here; the processor would execute it all the same.")
+
+
+def _data(piece: Piece, content: bytes) -> CodeLine:
+    size = len(content)
+    if size > DATA_SHOWN and content == content[:1] * size:
+        operand = f"{content[0]:#04x}, {count(size)} times"
+    else:
+        operand = _characters(content)
+    return CodeLine(piece.address, hexbytes(content, DATA_SHOWN), "db", (Span(operand, "dim", code=True),), tip=_DATA)
+
+
+def _characters(content: bytes) -> str:
+    """Bytes as NASM would have them written: text in quotes, the rest as numbers."""
+    parts: list[str] = []
+    text = ""
+    for byte in content:
+        if 32 <= byte < 127 and byte != 34:
+            text += chr(byte)
+        else:
+            parts += [f'"{text}"', str(byte)] if text else [str(byte)]
+            text = ""
+    parts += [f'"{text}"'] if text else []
+    said = ", ".join(parts)
+    return said if len(said) <= TEXT_SHOWN else said[: TEXT_SHOWN - 1] + "…"
+
+
+_LISTINGS: OrderedDict[int, Listing] = OrderedDict()
+
+
+def listing_of(space: Space) -> Listing:
+    """The listing of an image; the same object for the same image."""
+    listing = _LISTINGS.get(id(space))
+    if listing is None or listing.space is not space:
+        listing = _LISTINGS[id(space)] = Listing(space)
+        if len(_LISTINGS) > CACHED:
+            _LISTINGS.popitem(last=False)
+    return listing

@@ -1,0 +1,32 @@
+"""Timeline: who ran when, in host cycles, and where the traps were."""
+
+from __future__ import annotations
+
+from teachvm.app.chronicle import Chronicle, chronicle_of
+from teachvm.app.drawing import LanesView
+from teachvm.app.notation import count, plural
+from teachvm.app.presentation import CardView
+from teachvm.app.snapshot import Snapshot
+from teachvm.app.wording import Span, Text
+
+
+def present(now: Snapshot, before: Snapshot | None) -> CardView:
+    """All that has been run, with the playhead at the snapshot's moment."""
+    del before
+    chronicle = chronicle_of(now)
+    frontier = max(now.cycles, chronicle.frontier(now.frontier, now.log))
+    lanes = LanesView(
+        chronicle.lanes,
+        chronicle.until(frontier),
+        chronicle.traps(),
+        now.cycles,
+        frontier,
+        key=f"{id(now.world):x}.{now.log.cuts}",
+    )
+    return CardView(_subtitle(now, chronicle), (lanes,))
+
+
+def _subtitle(now: Snapshot, chronicle: Chronicle) -> Text:
+    traps = plural(chronicle.totals(now.at, now.cycles).traps, "trap")
+    place = f"instruction {count(now.at.n)}" + (f", phase {now.at.phase}" if now.at.phase else "")
+    return (Span(f"{place} · {traps} · cycle {count(now.cycles)}", "dim"),)

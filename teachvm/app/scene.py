@@ -1,0 +1,280 @@
+"""What one snapshot means: which guest is looked at, what it believes, what the hardware holds, who has the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import Any, Final
+
+from teachvm.app.snapshot import Snapshot
+from teachvm.guest.processes import Process, processes
+from teachvm.guest.symbols import Space, Symbols
+from teachvm.host.frames import FRAME_BYTES, FREE, FrameTable, Owner, OwnerKind
+from teachvm.isa import paging
+from teachvm.isa.operands import CS, ESP, SS
+from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAccepted, WalkReferenced
+from teachvm.trace.events import Event
+from teachvm.trace.moment import Moment
+from teachvm.vmm.addresses import Gva
+from teachvm.vmm.deprivilege import virtual_flags, virtual_selector
+from teachvm.vmm.memory.walk import GuestWalk, PagingMode, look
+from teachvm.vmm.region import FRAME_BYTES as EXCEPTION_FRAME_BYTES
+from teachvm.vmm.view import GuestState, guest_state, state_of, virtual_ring
+from teachvm.vmm.vm import Vm
+from teachvm.world.world import Guest
+
+MASK32: Final = 0xFFFF_FFFF
+Runner = str
+"""Who has the CPU: `program`, `kernel`, `vmm` or `hardware`, as roles and lessons call them."""
+
+
+@lru_cache(maxsize=8)
+def scene_of(snapshot: Snapshot, vm: str = "") -> Scene:
+    """The scene of a snapshot; the same object for the same snapshot and guest.
+
+    Args:
+        snapshot: The moment.
+        vm: The guest to look at; empty means the one in focus.
+    """
+    return Scene(snapshot, vm)
+
+
+class Scene:
+    """One moment with one guest in the middle. Everything is read from the snapshot, nothing from the live world.
+
+    Attributes:
+        snapshot: The moment.
+        guest: The guest looked at.
+        vm: Its tenant's name.
+        virtualized: Whether a VMM lies below it.
+        hardware: The physical CPU's registers as captured.
+        vcpu: The VCPU's registers as captured; on bare metal the physical CPU's.
+    """
+
+    def __init__(self, snapshot: Snapshot, vm: str = "") -> None:
+        self.snapshot = snapshot
+        self.host: str = snapshot.world.host.name
+        self.hardware: Any = snapshot.state(snapshot.world.host.machine.cpu.name)
+        self.guest = self._chosen(vm)
+        self.vm = self.guest.name
+        self.virtualized = snapshot.world.virtualized
+        self.vcpu: Any = snapshot.state(f"{self.vm}.vcpu") if self.virtualized else self.hardware
+        self._pages: dict[int, bytes | None] = {}
+
+    def _chosen(self, vm: str) -> Guest:
+        """The guest asked for; else the one in focus; else the one the host runs, or ran last."""
+        guests, host = self.snapshot.world.guests, self.snapshot.state(self.host)
+        scheduler = self.snapshot.state(f"{self.host}.scheduler")
+        for name in (vm, self.snapshot.focus.guest, scheduler.current, host.on_cpu):
+            if name in guests:
+                return guests[name]
+            for guest in guests.values():
+                if name and guest.spec.name == name:
+                    return guest
+        return next(iter(guests.values()))
+
+    # ---- names ---------------------------------------------------------------------------------
+
+    @property
+    def symbols(self) -> Symbols:
+        """Names of the guest's places."""
+        return self.guest.symbols
+
+    @property
+    def title(self) -> str:
+        """What people call the guest."""
+        return self.vm if self.virtualized else self.guest.spec.name
+
+    @property
+    def alone(self) -> bool:
+        """Whether this is the only guest of its world."""
+        return len(self.snapshot.world.guests) == 1
+
+    # ---- who has the CPU -----------------------------------------------------------------------
+
+    @cached_property
+    def in_guest(self) -> str | None:
+        """Name of the guest whose own code the hardware executes now, or None."""
+        if not self.virtualized:
+            return self.vm
+        for name in self.snapshot.world.guests:
+            if self.snapshot.state(f"{name}.held").in_guest:
+                return name
+        return None
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Who has the CPU at this moment."""
+        host = self.snapshot.state(self.host)
+        delivering = (ExceptionRaised, InterruptAccepted, HandlerEntered, WalkReferenced)
+        phase = self.phase
+        if host.stopped is not None or (isinstance(phase, delivering) and self._by_hardware(phase)):
+            return "hardware"
+        if not self.virtualized:
+            if self.hardware.halted:
+                return "hardware"
+            return "program" if self.hardware.cpl == 3 else "kernel"
+        if self.in_guest is not None and self.hardware.cpl:
+            return "program" if self.hardware.cpl == 3 else "kernel"
+        scheduler = self.snapshot.state(f"{self.host}.scheduler")
+        return "hardware" if scheduler.current is None and not scheduler.queue else "vmm"
+
+    def _by_hardware(self, event: Event) -> bool:
+        return getattr(event, "cpu", None) == self.snapshot.world.host.machine.cpu.name
+
+    @cached_property
+    def phase(self) -> Event | None:
+        """The phase the world stands at; None at an instruction boundary."""
+        at = self.snapshot.at
+        if not at.phase:
+            return None
+        return next(self.snapshot.log.of(Event, at, Moment(at.n, at.phase + 1)), None)
+
+    # ---- the guest's registers -----------------------------------------------------------------
+
+    @cached_property
+    def state(self) -> GuestState:
+        """What the guest sees of its processor."""
+        if not self.virtualized:
+            return state_of(self.hardware)
+        held = self.snapshot.state(f"{self.vm}.held")
+        if held.in_guest and self.hardware.cpl == 0:
+            return self._interrupted(held)
+        return guest_state(self.vcpu, held, self.snapshot.state(f"{self.vm}.gdt").copy, self.hardware)
+
+    def _interrupted(self, held: Any) -> GuestState:
+        """The hardware has pushed its frame, and the VMM has not read it yet."""
+        tenant = self.snapshot.world.host.tenants[self.vm]
+        assert isinstance(tenant, Vm)
+        stack = self._page(tenant.region.stack) or bytes(FRAME_BYTES)
+        words = [int.from_bytes(stack[at : at + 4], "little") for at in range(-EXCEPTION_FRAME_BYTES, -4, 4)]
+        eip, cs, eflags, esp, ss = *words, int.from_bytes(stack[-4:], "little")
+        state = state_of(self.vcpu)
+        regs = list(self.hardware.regs)
+        regs[ESP] = esp
+        segs = list(state.segs)
+        for index, selector in ((CS, cs), (SS, ss)):
+            installed = held.installed[index]
+            if installed.selector != selector & 0xFFFF:
+                segs[index] = type(installed)(virtual_selector(selector & 0xFFFF), 0, MASK32, installed.access)
+        return GuestState(
+            tuple(regs), eip, virtual_flags(eflags, state.eflags), tuple(segs), state.ldtr, state.tr, state.gdtr,
+            state.idtr, state.cr0, state.cr2, state.cr3, state.cr4, state.dr, virtual_ring(cs & 3), False,
+        )  # fmt: skip
+
+    @property
+    def mode(self) -> PagingMode:
+        """The guest's control registers for paging."""
+        return PagingMode(self.state.cr0, self.state.cr3, self.state.cr4)
+
+    @property
+    def linear_eip(self) -> int:
+        """Linear address of the guest's next instruction."""
+        return self.state.segs[CS].base + self.state.eip & MASK32
+
+    @property
+    def linear_esp(self) -> int:
+        """Linear address of the top of the guest's stack."""
+        return self.state.segs[SS].base + self.state.regs[ESP] & MASK32
+
+    # ---- the guest's memory --------------------------------------------------------------------
+
+    @cached_property
+    def _pmap(self) -> tuple[int, ...]:
+        frames = self.snapshot.state(f"{self.host}.frames")
+        return pmap(frames.owners, frames.records, self.vm)
+
+    def hpa(self, gpa: int) -> int | None:
+        """Host-physical address behind a guest-physical one; None where there is no RAM."""
+        if not self.virtualized:
+            return gpa if gpa < self.snapshot.world.memories[0].size else None
+        gfn = gpa >> paging.PAGE_SHIFT
+        return self._pmap[gfn] << paging.PAGE_SHIFT | gpa & 0xFFF if gfn < len(self._pmap) else None
+
+    def _page(self, frame: int) -> bytes | None:
+        """A whole host frame: the snapshot then knows, later too, what was in it."""
+        if frame not in self._pages:
+            self._pages[frame] = self.snapshot.read(frame << paging.PAGE_SHIFT, FRAME_BYTES)
+        return self._pages[frame]
+
+    def read_physical(self, gpa: int, size: int) -> bytes | None:
+        """Guest-physical memory; None where there is no RAM, or nobody looked in time."""
+        content = b""
+        while len(content) < size:
+            here = gpa + len(content)
+            hpa = self.hpa(here)
+            page = None if hpa is None else self._page(hpa >> paging.PAGE_SHIFT)
+            if page is None:
+                return None
+            content += page[here & 0xFFF : (here & 0xFFF) + size - len(content)]
+        return content
+
+    def _entry(self, gpa: int, size: int) -> int:
+        raw = self.read_physical(gpa, size)
+        return (1 << 8 * size) - 1 if raw is None else int.from_bytes(raw, "little")
+
+    def look(self, linear: int) -> GuestWalk:
+        """The guest's entries that translate a linear address, looked at without touching them."""
+        return look(self._entry, self.mode, Gva(linear))
+
+    def gpa(self, linear: int) -> int | None:
+        """Guest-physical address behind a linear one, by the guest's tables; None where they have none."""
+        walk = self.look(linear)
+        present = walk.directory is None or walk.error(write=False, user=False, wp=False) is None
+        return int(walk.gpa) if present else None
+
+    def read(self, linear: int, size: int) -> bytes:
+        """Memory at a linear address, through the guest's tables; shorter where nothing is mapped."""
+        content = b""
+        while len(content) < size:
+            here = linear + len(content) & MASK32
+            gpa = self.gpa(here)
+            room = min(size - len(content), paging.PAGE_SIZE - (here & 0xFFF))
+            raw = None if gpa is None else self.read_physical(gpa, room)
+            if raw is None:
+                break
+            content += raw
+        return content
+
+    # ---- places --------------------------------------------------------------------------------
+
+    def space_at(self, linear: int) -> Space | None:
+        """The kernel's or program's names that hold for a linear address; None outside every image."""
+        gpa = self.gpa(linear)
+        space = None if gpa is None else self.symbols.space_at(gpa)
+        return space if space is not None and linear in space else None
+
+    def name_at(self, linear: int) -> str | None:
+        """`label+offset` for a linear address of the guest's code or data."""
+        space = self.space_at(linear)
+        return None if space is None else space.name_at(linear)
+
+    @cached_property
+    def processes(self) -> Sequence[Process]:
+        """The guest kernel's own table of processes."""
+        return processes(self.symbols, lambda gpa, size: self.read_physical(gpa, size) or bytes(size))
+
+    @cached_property
+    def process(self) -> Process | None:
+        """The process the guest's CR3 belongs to."""
+        directory = self.state.cr3 & paging.FRAME
+        found = [one for one in self.processes if self.mode.enabled and one.directory == directory]
+        return next((one for one in found if one.current), found[0] if found else None)
+
+
+@lru_cache(maxsize=16)
+def pmap(owners: tuple[Owner, ...], records: bytes, vm: str) -> tuple[int, ...]:
+    """Host frame of each guest frame of a VM, from captured frame records."""
+    table = FrameTable(0)
+    table.owners, table.records = owners, records
+    numbered = [(number, hfn) for hfn, number in table.owned_by(Owner(OwnerKind.VM, vm)) if number is not None]
+    return tuple(hfn for _, hfn in sorted(numbered))
+
+
+def owner_of(snapshot: Snapshot, hpa: int) -> Owner:
+    """Who owns the host frame at a host-physical address."""
+    frames = snapshot.state(f"{snapshot.world.host.name}.frames")
+    table = FrameTable(0)
+    table.owners, table.records = frames.owners, frames.records
+    frame = hpa >> paging.PAGE_SHIFT
+    return table.owner(frame) if frame * 8 < len(frames.records) else FREE
