@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from teachvm.isa.assembler import limits
 from teachvm.isa.assembler.errors import error_at
-from teachvm.isa.assembler.expressions import Constant, Scope, UndefinedError, Value, evaluate, shown
+from teachvm.isa.assembler.expressions import NO_ADDRESS, Constant, Scope, UndefinedError, Value, evaluate, shown
 from teachvm.isa.assembler.lexer import Kind, Token
 from teachvm.isa.assembler.preprocessor import read_file
 from teachvm.isa.assembler.reader import Reader
@@ -64,8 +64,6 @@ def known_number(reader: Reader, about: Token, constants: Callable[[str], Value 
         raise error_at(
             unknown.token, f"'{about.text}' needs a number known above, and '{unknown.name}' is none"
         ) from None
-    if value.addresses:
-        raise error_at(about, f"'{about.text}' needs a plain number, and this is an address")
     return value.number
 
 
@@ -106,7 +104,7 @@ def item_bytes(unit: int, value: Value, token: Token) -> bytes:
         AsmError: It does not fit `unit` bytes, or is no number and no address.
     """
     if value.addresses not in (0, 1):
-        raise error_at(token, "a sum of addresses means nothing", "only label + number and label - label do")
+        raise error_at(token, NO_ADDRESS)
     if not in_range(value.number, 8 * unit):
         raise error_at(token, f"{shown(value.number)} does not fit in {8 * unit} bits")
     return (value.number & (1 << 8 * unit) - 1).to_bytes(unit, "little")

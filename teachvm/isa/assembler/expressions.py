@@ -129,11 +129,15 @@ def evaluate(node: Expression, scope: Scope) -> Value:
             return _bounded(_unary_value(token, evaluate(operand, scope)), token)
         case Binary(left, right, token):
             return _bounded(_binary_value(token, evaluate(left, scope), evaluate(right, scope)), token)
-        case Register(_, token):
-            raise error_at(token, f"register '{token.text}' can only be added, or multiplied by 1, 2, 4 or 8")
+        case Register():
+            raise TypeError("a register has no value; the operand reader takes registers out of addresses")
     if value_or_none is None:
         raise UndefinedError(name, token)
     return value_or_none
+
+
+NO_ADDRESS: Final = "addresses can be moved by a number or subtracted from each other, nothing else"
+"""What to say of a value with more or less than one address in it."""
 
 
 def _bounded(value: Value, token: Token) -> Value:

@@ -8,59 +8,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum, auto
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Final
 
 from teachvm.isa.addressing import default_segment
-from teachvm.isa.assembler.errors import AsmError, error_at
-from teachvm.isa.assembler.expressions import Expression, Scope, Value, evaluate, has_names, shown
+from teachvm.isa.assembler.errors import error_at
+from teachvm.isa.assembler.expressions import NO_ADDRESS, Expression, Scope, Value, evaluate, has_names
+from teachvm.isa.assembler.forms import FAR, FORMS, REACHES, STRINGS
 from teachvm.isa.assembler.lexer import Token
 from teachvm.isa.assembler.operand_reader import SEGMENTS
 from teachvm.isa.assembler.parser import REPEATS, SIZE_PREFIXES
+from teachvm.isa.assembler.refusals import refused, too_large
 from teachvm.isa.assembler.statements import Address, Code, FarTarget, Number, Operand, Register
-from teachvm.isa.encode import (
-    OperandsError,
-    RangeError,
-    Request,
-    SizeNeededError,
-    encode,
-)
+from teachvm.isa.encode import OperandsError, RangeError, Request, SizeNeededError, encode
 from teachvm.isa.fit import in_range
 from teachvm.isa.names import SPELLINGS
-from teachvm.isa.operands import Far, Imm, Mem, Reg, Rel
+from teachvm.isa.operands import Far, Imm, Mem, Rel
 from teachvm.isa.operands import Operand as Bound
-from teachvm.isa.pattern import Kind, Pattern
-from teachvm.isa.rows import PATTERNS
-
-_FAR: Final = {"JMP": "JMPF", "CALL": "CALLF"}
-
-
-def _forms() -> dict[str, tuple[Pattern, ...]]:
-    table: dict[str, tuple[Pattern, ...]] = {}
-    for pattern in PATTERNS:
-        table[pattern.row.mnemonic] = (*table.get(pattern.row.mnemonic, ()), pattern)
-    return table
-
-
-_FORMS: Final[Mapping[str, tuple[Pattern, ...]]] = MappingProxyType(_forms())
-_REACHES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        mnemonic: tuple(
-            "short" if "cb" in form.tail else "near" for form in forms if any(c.kind is Kind.J for c in form.operands)
-        )
-        for mnemonic, forms in _FORMS.items()
-    }
-)
-"""Mnemonic -> how far its relative forms reach, nearest first; empty for what is no branch."""
-_OF_ONE_WIDTH: Final = frozenset(
-    mnemonic
-    for mnemonic, forms in _FORMS.items()
-    if any({(code.kind, code.size) for code in form.operands} >= {(Kind.E, "v"), (Kind.G, "v")} for form in forms)
-)
-"""Mnemonics that work on two operands of the same width."""
-_STRINGS: Final = frozenset(
-    mnemonic for mnemonic, forms in _FORMS.items() if any(form.has_implied_memory for form in forms)
-) - {"XLATB"}
 
 
 @lru_cache(maxsize=1 << 15)
@@ -143,19 +106,19 @@ class Instruction:
     def _check_prefixes(self, found: Mapping[str, Token]) -> None:
         """Refuse prefixes that mean nothing before this instruction."""
         word = self._code.word.text
-        if "lock" in found and not any(form.row.lockable for form in _FORMS[self._mnemonic]):
+        if "lock" in found and not any(form.row.lockable for form in FORMS[self._mnemonic]):
             raise error_at(found["lock"], f"'lock' cannot stand before '{word}'")
-        if "rep" in found and self._mnemonic not in _STRINGS:
+        if "rep" in found and self._mnemonic not in STRINGS:
             raise error_at(found["rep"], f"'{found['rep'].text}' repeats string instructions, not '{word}'")
         # A size in the word or before the target says it already.
-        sized = SPELLINGS[word.upper()].opsize or _REACHES[self._mnemonic] or self._mnemonic in _FAR
+        sized = SPELLINGS[word.upper()].opsize or REACHES[self._mnemonic] or self._mnemonic in FAR
         if "o" in found and sized:
             raise error_at(found["o"], f"'{found['o'].text}' cannot stand before '{word}'")
 
     def _branch_target(self) -> Number | None:
         """The operand of a relative jump, call or loop."""
         operands = self._code.operands
-        if _REACHES[self._mnemonic] and len(operands) == 1 and isinstance(operands[0], Number):
+        if REACHES[self._mnemonic] and len(operands) == 1 and isinstance(operands[0], Number):
             return operands[0]
         for operand in operands:
             if isinstance(operand, Number) and operand.distance == "far":
@@ -167,7 +130,7 @@ class Instruction:
     # --- Branches ----------------------------------------------------------------------------------------------
 
     def _first_reach(self, target: Number) -> str:
-        reaches = _REACHES[self._mnemonic]
+        reaches = REACHES[self._mnemonic]
         if target.width not in (0, 16, 32):
             raise error_at(target.token, f"'{self._code.word.text}' takes no {target.width}-bit target")
         if target.distance == "far":
@@ -214,7 +177,7 @@ class Instruction:
         if self._branch is None:
             if not self._fixed:
                 self.size = len(self._encode(scope))
-        elif not self._branch.distance and len(_REACHES[self._mnemonic]) > 1:
+        elif not self._branch.distance and len(REACHES[self._mnemonic]) > 1:
             near = growth is Growth.LONGEST or (growth is Growth.STICKY and self._reach == "near")
             # A plain number is an address somewhere else, as for NASM: never assumed to be close.
             near = near or not evaluate(self._branch.value, scope).addresses
@@ -261,12 +224,12 @@ class Instruction:
                 memory, "the size of this memory operand is not known", "write byte, word or dword"
             ) from None
         except RangeError:
-            raise self._too_large(bound) from None
+            raise too_large(code, self._mnemonic, bound, request) from None
         except OperandsError:
-            raise self._refused(bound) from None
+            raise refused(code, self._mnemonic, bound) from None
 
     def _far_word(self) -> str:
-        word = _FAR.get(self._mnemonic)
+        word = FAR.get(self._mnemonic)
         if word is None:
             far = next(o.token for o in self._code.operands if isinstance(o, FarTarget | Address))
             raise error_at(far, f"'{self._code.word.text}' takes no far pointer")
@@ -287,7 +250,7 @@ class Instruction:
     def _value(self, node: Expression, scope: Scope, token: Token) -> Value:
         value = evaluate(node, scope)
         if value.addresses not in (0, 1):
-            raise error_at(token, "a sum of addresses means nothing", "only label + number and label - label do")
+            raise error_at(token, NO_ADDRESS)
         return value
 
     def _bound(self, operand: Operand, scope: Scope) -> tuple[Bound, bool, bool]:
@@ -318,53 +281,6 @@ class Instruction:
                 mem = Mem(segment, operand.base, operand.index, operand.scale, disp.number, width, operand.adsize)
                 return mem, False, disp.addresses == 1
 
-    # --- Refusals ----------------------------------------------------------------------------------------------
-
-    def _too_large(self, bound: list[Bound]) -> AsmError:
-        """Which constant does not fit, and in how many bits."""
-        for operand in self._code.operands:
-            if isinstance(operand, FarTarget):
-                size = operand.width or self._request.opsize or self._request.bits
-                return error_at(operand.token, f"a far target is 16 bits : {size} bits, and this does not fit")
-        width = next((o.width for o in bound if isinstance(o, Reg | Mem) and o.width), self._request.bits)
-        for operand, value in zip(self._code.operands, bound, strict=True):
-            if isinstance(operand, Number) and isinstance(value, Imm):
-                bits = value.width or self._constant_bits(width)
-                if not in_range(value.value, bits):
-                    return error_at(operand.token, f"{shown(value.value)} does not fit in {bits} bits")
-        return error_at(self.token, f"a constant of '{self._code.word.text}' is too large")
-
-    def _constant_bits(self, width: int) -> int:
-        """Bits the widest form of this instruction has for a constant."""
-        counts = len(self._code.operands)
-        forms = [form for form in _FORMS[self._mnemonic] if len(form.operands) == counts]
-        sizes = {code.size for form in forms for code in form.operands if code.kind is Kind.I}
-        if sizes & {"z", "v", "bs"}:
-            return width
-        return 16 if "w" in sizes else 8
-
-    def _refused(self, bound: list[Bound]) -> AsmError:
-        """Why no row takes these operands."""
-        word = self._code.word
-        counts = sorted({len(form.operands) for form in _FORMS[self._mnemonic] if not form.row.alias})
-        if self._mnemonic in _STRINGS:
-            counts = [0]
-        if len(bound) not in counts:
-            takes = "no" if counts == [0] else " or ".join(map(str, counts))
-            plural, are = "" if counts[-1] == 1 else "s", "is" if len(bound) == 1 else "are"
-            return error_at(word, f"'{word.text}' takes {takes} operand{plural}, and {len(bound)} {are} given")
-        if self._request.lock:
-            return error_at(self._code.prefixes[0], f"'lock' needs '{word.text}' to change memory")
-        widths = {o.width for o in bound if isinstance(o, Reg | Mem) and o.width}
-        if [type(o) for o in bound] == [Mem, Mem]:
-            return error_at(word, f"'{word.text}' cannot take two memory operands", "load one into a register first")
-        if len(widths) > 1 and self._mnemonic in _OF_ONE_WIDTH:
-            sizes = " and ".join(f"{size} bits" for size in sorted(widths))
-            hint = "movzx and movsx widen" if self._mnemonic == "MOV" else ""
-            return error_at(word, f"'{word.text}' cannot mix operands of {sizes}", hint)
-        shapes = ", ".join(_shape(value) for value in bound)
-        return error_at(word, f"'{word.text}' has no form for: {shapes}")
-
 
 def _prefix_kind(word: str) -> str:
     """Prefixes of one kind cannot stand together."""
@@ -386,15 +302,6 @@ def _symbolic(operand: Operand) -> bool:
             return has_names(selector) or has_names(offset)
         case Address():
             return operand.disp is not None and has_names(operand.disp)
-
-
-def _shape(operand: Bound) -> str:
-    """An operand by its kind, for a message."""
-    if isinstance(operand, Mem):
-        return "memory"
-    if isinstance(operand, Imm):
-        return "a number"
-    return "a far target" if isinstance(operand, Far | Rel) else operand.name
 
 
 _NOWHERE: Final = Scope(lambda _: None, None, None)
