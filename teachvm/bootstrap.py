@@ -1,7 +1,7 @@
 """A source tree becomes runnable by itself: its `.venv` is made and filled from the lock, then entered.
 
 `python3 -m teachvm` and `python3 -m tests` pass through `enter`. It imports the standard library only and its text
-parses on older interpreters, which are told what is missing. An installed wheel never comes here.
+parses on older interpreters, which are told what is missing. An installed wheel has nothing to prepare.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ def enter(module: str, *extras: str) -> None:
     """
     if sys.version_info < OLDEST_PYTHON:
         _give_up(f"needs Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer; this one is {sys.version.split()[0]}")
+    if not _LOCK.is_file():
+        return  # an installed wheel: whoever installed it saw to its dependencies
     folder = environment_folder()
     here = Path(sys.prefix).resolve() == folder
     if here and is_installed(folder):
