@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from teachvm.lesson.expressions import Expression, ExpressionError, Known, parse
+from teachvm.lesson.expressions import Expression, ExpressionError, Known, NoValueError, parse
 from teachvm.lesson.kinds import Checker
 from teachvm.lesson.milestones import MILESTONE, Milestone, Stop
 from teachvm.lesson.scope import Scalar, Scope
@@ -43,7 +43,9 @@ class Anchor:
 
 def _scalar(expression: Expression, scope: Scope) -> Scalar:
     value = expression.value(scope)
-    return value if isinstance(value, (int, str)) else None
+    if not isinstance(value, (int, str)):
+        raise NoValueError("an argument has no value now")
+    return value
 
 
 def compile_anchor(text: str, known: Known) -> Anchor:

@@ -20,6 +20,8 @@ GOOD = Path(__file__).parent / "data" / "good"
 def _problems(folder: Path) -> str:
     with pytest.raises(LessonError) as caught:
         load(folder)
+    assert "\n" not in caught.value.headline
+    assert len(caught.value.headline) < 300
     return "\n".join(str(problem) for problem in caught.value.problems)
 
 
@@ -29,14 +31,6 @@ def test_a_broken_lesson_is_refused_with_place_line_and_advice(name: str, monkey
     started = time.perf_counter()
     assert _problems(Path(name)) + "\n" == (BAD / name / "expected.txt").read_text(encoding="utf-8")
     assert time.perf_counter() - started < 5
-
-
-def test_every_first_error_fits_on_one_line() -> None:
-    for folder in BAD.iterdir():
-        with pytest.raises(LessonError) as caught:
-            load(folder)
-        assert "\n" not in caught.value.headline
-        assert len(caught.value.headline) < 300
 
 
 def test_the_example_of_the_lesson_format_is_read_as_it_is_written() -> None:
@@ -125,8 +119,8 @@ def _shape(lesson: Lesson) -> list[tuple[str, str, int]]:
 _EXAMPLE = (GOOD / "example" / LESSON_FILE).read_text(encoding="utf-8")
 _PIECES = [
     "---\n", "## x\n", "```{run}\n", "```{ask}\n", "```\n", ":::{hint}\n", ":::\n", 'until: "trap"\n', "id: a\n",
-    "type: choice\n", "prompt: {\n", "- ", "  ", "> ", "{", "}", '"', "'", "\t", "*", "[a](b)", "<b>", "&x", "|", "\x00",
-    "é", "\u2028",
+    "type: choice\n", "prompt: {\n", "- ", "  ", "> ", "{", "}", '"', "'", "\t", "*", "[a](b)", "<b>", "&x", "|",
+    "\x00", "é", "\u2028",
 ]  # fmt: skip
 
 
