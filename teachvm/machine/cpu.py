@@ -104,7 +104,7 @@ class Cpu(Segmentation):
         if self.eflags & IF and self.interrupts.pending and not self.shadow and not self.trap_pending:
             self._accept_interrupt()
             return 0
-        if self.halted:
+        if self.halted or self.stopped is not None:
             self._require_running()
             return 0
         return self.execute_one()
@@ -161,7 +161,7 @@ class Cpu(Segmentation):
         self.trap_pending = False
         self.dr[6] |= DR6_BS
         self.mark(ExceptionRaised, vector=int(Vector.DB), error=None, eip=self.eip, cpl=self.cpl, cr2=None)
-        self.deliver(self, Interruption(Vector.DB, None, Source.TRAP, self.eip))
+        self.deliver(self, Interruption(int(Vector.DB), None, Source.TRAP, self.eip))
 
     def _accept_interrupt(self) -> None:
         self._require_running()
@@ -289,7 +289,7 @@ class Cpu(Segmentation):
     def debug_trap(self) -> None:
         """INT1: a #DB as if by hardware, reported after the instruction, without a check of the gate's DPL."""
         self.mark(ExceptionRaised, vector=int(Vector.DB), error=None, eip=self.eip, cpl=self.cpl, cr2=None)
-        self.deliver(self, Interruption(Vector.DB, None, Source.TRAP, self.next_eip))
+        self.deliver(self, Interruption(int(Vector.DB), None, Source.TRAP, self.next_eip))
         self.next_eip = self.eip
 
     def require_iopl(self) -> None:

@@ -138,7 +138,7 @@ def test_a_comparison_of_equal_blocks_runs_to_the_end(pc: Pc) -> None:
 
 
 def test_sixteen_bit_addresses_wrap_and_count_in_sixteen_bits(pc: Pc) -> None:
-    start(pc, "a16 rep stosb" if False else "db 0xf3, 0x67, 0xaa", ecx=0x7_0004, edi=0x5_FFFE, eax=0x77)
+    start(pc, "db 0xf3, 0x67, 0xaa", ecx=0x7_0004, edi=0x5_FFFE, eax=0x77)
     assert pc.step() == 4
     assert (pc.cpu.regs[ECX], pc.cpu.regs[EDI]) == (0x7_0000, 0x5_0002)
     assert pc.memory.read_bytes(0xFFFE, 2) + pc.memory.read_bytes(0, 2) == b"\x77" * 4
