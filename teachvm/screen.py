@@ -27,19 +27,29 @@ PAINTING: Mapping[str, str] = {
 """What importing Qt's painting needs on Linux, screen or not: shared object -> Debian package."""
 
 X11: Mapping[str, str] = {
+    "libX11.so.6": "libx11-6",
+    "libX11-xcb.so.1": "libx11-xcb1",
     "libxcb.so.1": "libxcb1",
     "libxcb-cursor.so.0": "libxcb-cursor0",
-    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
     "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-image.so.0": "libxcb-image0",
     "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-randr.so.0": "libxcb-randr0",
+    "libxcb-render.so.0": "libxcb-render0",
+    "libxcb-render-util.so.0": "libxcb-render-util0",
     "libxcb-shape.so.0": "libxcb-shape0",
+    "libxcb-shm.so.0": "libxcb-shm0",
+    "libxcb-sync.so.1": "libxcb-sync1",
+    "libxcb-util.so.1": "libxcb-util1",
+    "libxcb-xfixes.so.0": "libxcb-xfixes0",
+    "libxcb-xkb.so.1": "libxcb-xkb1",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
 }
 """What a window under X11 needs besides."""
 
 WAYLAND: Mapping[str, str] = {
     "libwayland-client.so.0": "libwayland-client0",
     "libwayland-cursor.so.0": "libwayland-cursor0",
-    "libwayland-egl.so.1": "libwayland-egl1",
 }
 """What a window under Wayland needs besides."""
 
@@ -80,14 +90,17 @@ def why_no_window() -> str | None:
     display, wayland = os.environ.get("DISPLAY"), os.environ.get("WAYLAND_DISPLAY")
     if not display and not wayland:
         return "there is no screen here (neither DISPLAY nor WAYLAND_DISPLAY is set)"
-    if wayland:
-        ensure_libraries(PAINTING, WAYLAND)
-        if _wayland_answers():
-            return None
-    if display:
-        ensure_libraries(PAINTING, X11)
-        if _x11_answers():
-            return None
+    lacking: ScreenError | None = None
+    for name, libraries, answers in ((display, X11, _x11_answers), (wayland, WAYLAND, _wayland_answers)):
+        try:
+            if name:
+                ensure_libraries(PAINTING, libraries)
+                if answers():
+                    return None
+        except ScreenError as error:
+            lacking = error  # the other kind of display may do
+    if lacking is not None:
+        raise lacking
     return f"the display {display or wayland!r} does not answer"
 
 

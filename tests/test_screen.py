@@ -66,3 +66,19 @@ def test_a_display_nobody_serves_is_the_reason(monkeypatch: pytest.MonkeyPatch) 
 def test_a_window_can_open_where_the_user_chose_an_offscreen_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     assert screen.why_no_window() is None
+
+
+def test_a_display_whose_libraries_are_missing_is_passed_over_for_one_that_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    managers(monkeypatch, "apt-get")
+    monkeypatch.delenv("QT_QPA_PLATFORM")
+    monkeypatch.setenv("DISPLAY", ":1")
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-1")
+    monkeypatch.setattr(screen, "X11", MISSING)
+    monkeypatch.setattr(screen, "WAYLAND", {})
+    monkeypatch.setattr(screen, "_wayland_answers", lambda: True)
+    assert screen.why_no_window() is None
+    monkeypatch.setattr(screen, "_wayland_answers", lambda: False)
+    with pytest.raises(screen.ScreenError, match="libno-such-thing1"):
+        screen.why_no_window()
