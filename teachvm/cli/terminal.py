@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from teachvm.app.cards import CARD_BY_ID
 from teachvm.app.focus import Focus
 from teachvm.app.presenters import present
 from teachvm.app.prose import words
@@ -17,6 +18,10 @@ from teachvm.lesson.catalogue import shipped
 from teachvm.lesson.loader import load
 from teachvm.lesson.progress import LessonRun, Stage
 from teachvm.lesson.terminal import play_in_terminal
+
+PAGE_LINES = 24
+NOW = ">"
+"""How a twin marks the present instruction."""
 
 
 def play(lesson: str | None) -> int:
@@ -51,6 +56,16 @@ def _read(prompt: str) -> str | None:
         return None if sys.stdin.isatty() else ""
 
 
+def _excerpt(lines: list[str]) -> list[str]:
+    """A page of a long card: what lies around the present instruction, or its beginning."""
+    if len(lines) <= PAGE_LINES:
+        return lines
+    here = next((index for index, line in enumerate(lines) if line.startswith(NOW)), 0)
+    first = max(0, min(here - PAGE_LINES // 2, len(lines) - PAGE_LINES))
+    page = lines[first : first + PAGE_LINES]
+    return [*(["…"] if first else []), *page, *(["…"] if first + PAGE_LINES < len(lines) else [])]
+
+
 class _Cards:
     """The stage as text; what changed is told against the moment it was shown before."""
 
@@ -60,7 +75,11 @@ class _Cards:
     def __call__(self, run: LessonRun, stage: Stage) -> str:
         focus = Focus(stage.cards, stage.vm, stage.code, stage.memory, stage.walk, stage.highlight)
         now = Snapshot(run.world, run.timeline, focus)
-        text = "\n\n".join(twin(present(card, now, self._before)) for card in stage.cards)
+        text = "\n\n".join(self._card(card, now) for card in stage.cards)
         now.leave()
         self._before = now
         return text
+
+    def _card(self, card: str, now: Snapshot) -> str:
+        lines = _excerpt(twin(present(card, now, self._before)).splitlines())
+        return "\n".join((f"[{CARD_BY_ID[card].title}]", *(f"  {line}".rstrip() for line in lines)))
