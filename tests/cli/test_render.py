@@ -18,7 +18,8 @@ def size_of(png: Path) -> tuple[int, int]:
 
 def test_a_window_becomes_a_png_of_the_asked_size_times_its_scale(teachvm: Command, tmp_path: Path) -> None:
     png = tmp_path / "beat.png"
-    done = teachvm("render", "3", "--beat", "2", "--theme", "light", "--size", "1366x768", "--scale", "2", "-o", str(png))
+    options = ("--beat", "2", "--theme", "light", "--size", "1366x768", "--scale", "2")
+    done = teachvm("render", "3", *options, "-o", str(png))
     assert (done.code, done.out, done.err) == (0, "", "")
     assert size_of(png) == (2732, 1536)
 
