@@ -179,6 +179,8 @@ class TrapAndEmulate:
         vm.service()
         if not vcpu.cpu.halted and not self._interruptible() and self._needs_software() is None:
             self._resume()
+        # If the VMM keeps control, the entry goes on; the instruction's own cycles are not the VMM's.
+        self.entered_at += cycles
         self.clock.retire(cycles)
 
     def _reflected(self) -> None:
