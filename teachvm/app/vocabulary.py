@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields
 
 import teachvm.machine.events
-import teachvm.vmm.events  # noqa: F401 - events enter their table by being declared, here and in the line above
+import teachvm.vmm.events
+import teachvm.world.events  # noqa: F401 - events enter their table by being declared, here and in the lines above
 from teachvm.app.keys import KEYS
 from teachvm.guest.library import GUESTS, PROGRAMS
 from teachvm.host.costs import COSTS
