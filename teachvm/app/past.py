@@ -28,6 +28,7 @@ from teachvm.vmm.events import (
     InstructionEmulated,
     InstructionInterpreted,
     InterruptInjected,
+    ShadowDropped,
     ShadowFilled,
     VcpuBlocked,
     VcpuSwitched,
@@ -43,6 +44,7 @@ VMM_STEPS: Final = (
     FaultReflected,
     InterruptInjected,
     InstructionInterpreted,
+    ShadowDropped,
     VcpuSwitched,
     VcpuBlocked,
 )

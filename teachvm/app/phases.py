@@ -113,10 +113,16 @@ def _sentence(scene: Scene, episode: Episode, event: Event, hardware: str, klass
     if event is episode.cause:
         why = _why(scene, episode, klass)
         subject = "the CPU " if why else "The CPU "
-        text = said.text[:-1] if why.startswith("CPL") else said.text  # the sentence ends in the CPL
+        text = said.text[:-1] if why and isinstance(event, ExceptionRaised) else said.text  # its end repeats the ring
         return (words(why + subject), *text)
+    if isinstance(event, InstructionEmulated) and not event.changes and _is_store(episode):
+        return (words("VMM emulates it: the store is made in the guest’s memory"),)
     subject = "The CPU " if said.who == "CPU" else f"{said.who} "
     return (words(subject), *said.text)
+
+
+def _is_store(episode: Episode) -> bool:
+    return episode.entered is not None and episode.entered.reason is EntryReason.PAGE_FAULT_TRACE
 
 
 def _walk_text(walk: list[tuple[int, Event]]) -> Text:
@@ -135,7 +141,7 @@ def _port_text(accesses: list[tuple[int, Event]], event: InstructionEmulated) ->
     """An emulated IN or OUT: what went between the VCPU and the model of a device."""
     access = accesses[0][1]
     assert isinstance(access, PortAccessed)
-    data = f"{access.value:0{2 * access.size}x}"
+    data = f"{access.value:#0{2 + 2 * access.size}x}"
     text: Text = (words("VMM emulates it: its device model "),)
     if access.direction == "in":
         text += (words("answers "), value(data), words(" at port "), value(f"{access.port:#x}"))
