@@ -156,14 +156,15 @@ class CardFrame(QFrame):
         rule.setObjectName("rule")
         rule.setFixedHeight(1)
         self._pages = QStackedLayout()
-        for page in (self.body, self.twin):
-            self._pages.addWidget(page)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(1, 1, 1, 4)
         layout.setSpacing(0)
         layout.addLayout(self._head)
         layout.addWidget(rule)
         layout.addLayout(self._pages, 1)
+        # Only now: pages of a stack that belongs to nobody yet are shown as windows of their own.
+        for page in (self.body, self.twin):
+            self._pages.addWidget(page)
 
     def show_view(self, view: CardView) -> None:
         """Show the card at another moment."""

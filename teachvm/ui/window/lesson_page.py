@@ -104,6 +104,12 @@ class LessonPage(QWidget):
             announce(self.dock, view.announce)
         self.actor_changed.emit(_running(session.card(WHO)))
 
+    def scroll_home(self) -> None:
+        """Show every card and the timeline as if they had just been opened: no trace of the way here."""
+        for frame in self.stage.frames.values():
+            frame.body.scroll_home()
+        self.dock.lanes.forget_window()
+
     def _say(self, session: Session) -> None:
         notice = session.notice
         if notice is None:
