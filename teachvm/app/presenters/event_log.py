@@ -22,7 +22,7 @@ STEP: Final = 100
 """By how many rows the log moves on when it is full, so that rows keep their places in between."""
 COLUMNS: Final = (
     Column("Moment", 10, "right", code=True, tip=Tip("Moment", "Instructions completed, and the phase inside one.")),
-    Column("Cycles", 9, "right", code=True, tip=Tip("Cycles", "The host's clock, at a nominal 10 MHz.")),
+    Column("Cycles", 9, "right", code=True, tip=Tip("Cycles", "The host's clock, at a nominal 10 MHz."), optional=True),
     Column("Who", 8),
     Column("What", 40, stretch=True),
 )

@@ -19,10 +19,12 @@ COLUMNS: Final = (
     Column("Reason", 12, stretch=True, tip=Tip("Entry reason", "Why the hardware left the guest for the VMM.")),
     Column("Count", 6, "right", code=True),
     Column("Cycles", 9, "right", code=True, tip=Tip("Cycles", "Host cycles from the entry to the resume, summed.")),
-    Column("Share", 6, "right", code=True, tip=Tip("Share", "Of all cycles spent in entries of this VM.")),
+    Column(
+        "Share", 6, "right", code=True, tip=Tip("Share", "Of all cycles spent in entries of this VM."), optional=True
+    ),
     Column("Avg", 6, "right", code=True),
-    Column("Min", 6, "right", code=True),
-    Column("Max", 6, "right", code=True),
+    Column("Min", 6, "right", code=True, optional=True),
+    Column("Max", 6, "right", code=True, optional=True),
 )
 
 

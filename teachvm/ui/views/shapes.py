@@ -20,13 +20,13 @@ class CardShape:
 
 
 SHAPES: dict[str, CardShape] = {
-    "who-is-running": CardShape("narrow", 192, 300, 3),
-    "guest-code": CardShape("tall", 350, 260, 30),
-    "vcpu-and-cpu": CardShape("tall", 280, 260, 20),
-    "registers": CardShape("tall", 250, 260, 16),
-    "memory": CardShape("tall", 330, 220, 24),
-    "guest-walk": CardShape("wide", 560, 240, 30),
-    "tlb": CardShape("small", 330, 170, 22),
+    "who-is-running": CardShape("narrow", 192, 210, 3),
+    "guest-code": CardShape("tall", 350, 200, 30),
+    "vcpu-and-cpu": CardShape("tall", 280, 200, 20),
+    "registers": CardShape("tall", 250, 200, 16),
+    "memory": CardShape("tall", 330, 200, 24),
+    "guest-walk": CardShape("wide", 560, 290, 30),
+    "tlb": CardShape("small", 330, 150, 22),
     "console": CardShape("small", 240, 140, 18),
     "vmm-entries": CardShape("small", 320, 170, 22),
     "event-log": CardShape("small", 320, 160, 22),

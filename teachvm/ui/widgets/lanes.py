@@ -123,7 +123,7 @@ class Lanes(Canvas):
         if x < width - RIGHT:
             begin = max(x, NAMES)
             high = height - TOP - AXIS + 8
-            self._marks.append(Area(begin, TOP - 4, width - RIGHT - begin, high, "line", 0.35, radius=4, base="card2"))
+            self._marks.append(Area(begin, TOP - 4, width - RIGHT - begin, high, "faint", 0.1, radius=4, base="card2"))
             said = "not run yet"
             if width - RIGHT - begin > fonts.width(said, fonts.SMALL) + 28:
                 y = TOP + (high - 28) / 2

@@ -22,6 +22,8 @@ from teachvm.ui.window.stage import Stage
 
 SLIM_BELOW = 1400
 """Window width, in layout pixels, below which the rail is slim."""
+LOW_BELOW = 780
+"""Page height below which the timeline is lower."""
 WHO, TIME = "who-is-running", "timeline"
 
 
@@ -167,6 +169,7 @@ class LessonPage(QWidget):
         """Show the rail as wide as there is room for; a maximised card hides it."""
         px = self.look.px
         self.rail.set_slim(self.width() < px(SLIM_BELOW))
+        self.dock.set_low(self.height() < px(LOW_BELOW))
         self.rail.setVisible(self.rail_wanted and not self.stage.maximised)
         self._banner_row.setContentsMargins(px(16), px(12) if self.banner.isVisibleTo(self) else 0, px(16), 0)
 
