@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from teachvm.isa.decode import Insn
-from teachvm.isa.flags import IF
+from teachvm.isa.flags import IF, iopl
 from teachvm.isa.operands import CS, SS, Reg, Sreg
 from teachvm.machine.bus import PhysicalBus
 from teachvm.machine.computer import devices_for
@@ -27,6 +27,9 @@ def reveals_the_ring(insn: Insn, cpu: Cpu) -> bool:
     """Whether an instruction runs silently one ring down and shows it, so that nothing after it can be compared."""
     if insn.row.mnemonic in SILENT:
         return True
+    if insn.row.mnemonic in ("IRETD", "RETF"):
+        # With IOPL 3 a program's IRET changes IF; a return to ring 1 or 2 is one the hardware may allow.
+        return on_stack(cpu, insn.opsize // 8) & 3 in (1, 2) or (cpu.cpl == 3 and iopl(cpu.eflags) == 3)
     if insn.row.mnemonic not in ("MOV", "PUSH", "POP") or not any(isinstance(each, Sreg) for each in insn.operands):
         return False
     first, last = insn.operands[0], insn.operands[-1]
@@ -34,14 +37,14 @@ def reveals_the_ring(insn: Insn, cpu: Cpu) -> bool:
         return isinstance(last, Sreg) and last.index in (CS, SS)
     # A load with an RPL of 1 or 2 is refused in ring 0 and allowed in ring 1.
     if insn.row.mnemonic == "POP":
-        return selector_on_stack(cpu) & 3 in (1, 2)
+        return on_stack(cpu, 0) & 3 in (1, 2)
     return not isinstance(last, Reg) or cpu.regs[last.index] & 3 in (1, 2)
 
 
-def selector_on_stack(cpu: Cpu) -> int:
-    """What a POP would find, read without touching the tables; 0 where nothing is mapped."""
+def on_stack(cpu: Cpu, distance: int) -> int:
+    """A selector on the stack, read without touching the tables; 0 where nothing is mapped."""
     mode = PagingMode(cpu.cr0, cpu.cr3, cpu.cr4)
-    walk = look(cpu.memory.read, mode, Gva(cpu.segs[SS].base + cpu.stack_offset() & 0xFFFF_FFFF))
+    walk = look(cpu.memory.read, mode, Gva(cpu.segs[SS].base + cpu.stack_offset(distance) & 0xFFFF_FFFF))
     return cpu.memory.read(walk.gpa, 2) if walk.error(write=False, user=cpu.cpl == 3, wp=mode.wp) is None else 0
 
 
