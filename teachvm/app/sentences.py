@@ -134,12 +134,8 @@ def _tlb_flushed(event: machine.TlbFlushed) -> Said:
 
 def _port_accessed(event: machine.PortAccessed) -> Said:
     verb, preposition = ("reads", "from") if event.direction == "in" else ("writes", "to")
-    shown = f"{event.value:0{2 * event.size}x}"
-    return (
-        "hardware",
-        "CPU",
-        (words(f"{verb} "), value(shown), words(f" {preposition} port "), value(f"{event.port:#x}")),
-    )
+    shown, port = value(f"{event.value:#0{2 + 2 * event.size}x}"), value(f"{event.port:#x}")
+    return "hardware", "CPU", (words(f"{verb} "), shown, words(f" {preposition} port "), port)
 
 
 def _software_interrupted(event: machine.SoftwareInterrupted) -> Said:

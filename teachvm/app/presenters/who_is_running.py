@@ -35,6 +35,7 @@ from teachvm.vmm.events import (
     InstructionInterpreted,
     InterruptInjected,
     ShadowFilled,
+    VcpuBlocked,
     VcpuSwitched,
     VmmEntered,
 )
@@ -120,7 +121,11 @@ def _task(scene: Scene) -> tuple[str | Span, ...]:
     says = None if phase is None else _TASKS.get(type(phase))
     if says is not None:
         return says(scene, phase)
-    return ("about to resume a guest",) if scene.snapshot.at.n else ("about to start the guest",)
+    at = scene.snapshot.at
+    if not at.n:
+        return ("about to start the guest",)
+    waited = next(scene.snapshot.log.of(VcpuBlocked, Moment(at.n - 1), at), None)
+    return ("about to resume a guest",) if waited is None else ("the timer ended a wait",)
 
 
 _TASKS: Final[dict[type[Event], Callable[[Scene, Any], tuple[str | Span, ...]]]] = {
