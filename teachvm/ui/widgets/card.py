@@ -10,7 +10,7 @@ from teachvm.app.presentation import CardView, plain
 from teachvm.app.twin import twin
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
-from teachvm.ui.widgets.canvas import Canvas, Picture, announce
+from teachvm.ui.widgets.canvas import Canvas, Picture
 from teachvm.ui.widgets.column import BlockColumn
 from teachvm.ui.widgets.flow import put_badge, put_line
 from teachvm.ui.widgets.ink import Mark, Spot, Words, badge_width
@@ -174,8 +174,6 @@ class CardFrame(QFrame):
             self._fill_twin()
         else:
             self.body.show_blocks(view.body)
-        if view.announce:
-            announce(self, view.announce)
 
     def text(self) -> str:
         """The card's text twin."""

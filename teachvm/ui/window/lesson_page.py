@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from teachvm.app.presentation import Actor, ActorsView, CardView, Instant, Link, Place
 from teachvm.app.session import Session
+from teachvm.trace.moment import START
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import announce
@@ -44,6 +45,7 @@ class LessonPage(QWidget):
         self.stage = Stage(look)
         self.dock = TimelineDock(look, actions)
         self._views: dict[str, CardView] = {}
+        self._announced = START
         self.stage.followed.connect(self.follow)
         self.stage.sought.connect(self._seek)
         self.stage.break_toggled.connect(self._toggle_breakpoint)
@@ -100,11 +102,16 @@ class LessonPage(QWidget):
             lit = self.spotlight and self._views.get(card, view) != view
             self._views[card] = view
             self.stage.show_view(card, view, lit=lit)
-        view = session.card(TIME)
-        self.dock.show_view(view)
-        if view.announce:
-            announce(self.dock, view.announce)
-        self.actor_changed.emit(_running(session.card(WHO)))
+        self.dock.show_view(session.card(TIME))
+        who = session.card(WHO)
+        self.actor_changed.emit(_running(who))
+        self._announce(session, who)
+
+    def _announce(self, session: Session, who: CardView) -> None:
+        """Have a trap read out, once per moment, and not while something runs: then only where it came to."""
+        if session.position != self._announced and self.bridge is not None and not self.bridge.running:
+            self._announced = session.position
+            announce(self.dock, who.announce)
 
     def scroll_home(self) -> None:
         """Show every card and the timeline as if they had just been opened: no trace of the way here."""

@@ -21,6 +21,7 @@ from teachvm.ui import mishap
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
 from teachvm.ui.theme.tokens import THEME_NAMES
+from teachvm.ui.window import lesson_page
 from teachvm.ui.window.main_window import MainWindow
 from tests.ui.checks import problems, unnamed
 from tests.ui.window.conftest import settle
@@ -316,6 +317,21 @@ def test_presenter_mode_is_larger_shows_notes_keys_and_what_changed(opened: Main
     press(opened, qtbot, "presenter")
     assert not opened.notes.isVisible()
     assert opened.look.zoom == 1.0
+
+
+def test_a_trap_is_read_out_once(opened: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(lesson_page, "announce", lambda _widget, text: said.append(text))
+    press(opened, qtbot, "next-trap")
+    opened.refresh()
+    opened.refresh()
+    assert len(said) == 1
+    assert "#" in said[0]
+    opened.header.transport.slider.setValue(speed.FAST)
+    opened.actions_by_name["run"].trigger()
+    qtbot.waitUntil(lambda: at(opened).n > 2000)
+    assert len(said) == 1
+    bridge_of(opened).stop()
 
 
 def test_an_unknown_lesson_is_one_line_and_what_was_open_stays(opened: MainWindow) -> None:
