@@ -8,7 +8,7 @@ from teachvm.host.bare import BareGuest
 from teachvm.host.frames import OwnerKind
 from teachvm.host.host import MOST_DELIVERIES, Host
 from teachvm.host.stop import StopKind
-from teachvm.machine.computer import Machine
+from teachvm.machine.computer import LONGEST_REPEAT, Machine
 from teachvm.trace.recorder import Recorder
 from tests.vmm.room import CODE, MIB, Room, assembled, enter, furnish
 
@@ -104,6 +104,15 @@ def test_a_host_with_one_failed_tenant_has_failed() -> None:
     assert room.host.stopped is not None
     assert room.host.stopped.kind is StopKind.GUEST_FAILURE
     assert room.host.stopped.tenant == "host"
+
+
+def test_a_repeated_string_over_all_of_memory_goes_on_in_bounded_units() -> None:
+    host = bare("mov ecx, 0xffffffff \n mov edi, 0x200000 \n rep stosb", paging=False)
+    for _ in range(4):
+        host.turn()
+    assert host.clock.n == 4
+    assert host.clock.cycles == 2 + 2 * LONGEST_REPEAT
+    assert host.machine.cpu.eip == CODE + 10
 
 
 def test_code_starts_where_it_was_put() -> None:
