@@ -53,7 +53,7 @@ def badge_of(insn: Insn) -> Badge | None:
     if row.klass is InstructionClass.SENSITIVE_UNPRIVILEGED:
         if instruction_reason(insn) is None:
             return Badge(SILENT, "vmm", "silent", tip)
-        return Badge("sensitive · may fault", "vmm", "ring", tip)
+        return Badge("sensitive", "vmm", "ring", tip)
     text, role, icon = _BADGES[row.klass]
     return Badge(text, "trap" if role == "trap" else "vmm", icon, tip)
 

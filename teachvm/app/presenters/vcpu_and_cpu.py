@@ -95,12 +95,11 @@ def _subtitle(scene: Scene) -> Text:
 def _now(scene: Scene) -> str:
     """Where the one physical CPU is at this moment."""
     if scene.runner == "vmm":
-        return "in the VMM"
+        return "VMM"
     if scene.runner == "hardware":
         waits = scene.phase is None and (scene.hardware.halted or scene.virtualized)
-        return "waiting" if waits else "changing hands"
-    whose = "the guest’s" if scene.alone else f"{scene.in_guest}’s"
-    return f"in {whose} {scene.runner}"
+        return "waiting" if waits else "delivery"
+    return f"guest {scene.runner}" if scene.alone else f"{scene.in_guest} {scene.runner}"
 
 
 _LIVE: Final = Tip(

@@ -11,9 +11,9 @@ from tests.app.presenters.worlds import finish, table, texts, tinyos, visible
 def test_a_trap_is_four_sentences_with_their_actors(at: At) -> None:
     control = at("sched_lock", 2)
     visible(control, 4)
-    rows = texts(table(control, "event-log"))[-7:]
+    rows = texts(table(control, "event-log"))[-5:]
     assert [(row[2], row[3]) for row in rows if row[2] == "VMM"] == [
-        ("VMM", "is entered from alpha: cli, #GP(0) at 0001 0a36"),
+        ("VMM", "is entered for cli: #GP(0) at 0001 0a36 in alpha"),
         ("VMM", "reads the byte fa through the guest’s tables: cli"),
         ("VMM", "emulates it: vcpu.IF ← 0"),
         ("VMM", "resumes the guest at 0001 0a37"),

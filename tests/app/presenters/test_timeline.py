@@ -7,10 +7,11 @@ import pytest
 from teachvm.app.chronicle import chronicle_of
 from teachvm.app.control import Control
 from teachvm.app.presentation import LanesView, plain
+from teachvm.trace import events
 from teachvm.trace.moment import Moment
 from teachvm.vmm.events import VmmEntered
 from teachvm.world.inputs import DerivedDropRequested
-from tests.app.presenters.worlds import ALL, bare, card, find, finish, tinyos, until, visible
+from tests.app.presenters.worlds import ALL, bare, card, find, finish, stats, tinyos, until, visible
 
 
 def lanes(control: Control) -> LanesView:
@@ -121,3 +122,21 @@ def test_a_fork_tells_the_new_past_only() -> None:
     assert all(notch.at <= Moment(4_000) for notch in view.notches)
     event = find(control, lambda one: isinstance(one, VmmEntered))
     assert view.notches[0].at == event.at
+
+
+def test_after_more_happened_than_the_log_keeps_the_gap_stays_blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "LOG_CAPACITY", 1_500)
+    control = tinyos()
+    control.seek(Moment(60))
+    known = len(lanes(control).stretches)
+    finish(control)
+    view = lanes(control)
+    stretches = list(view.stretches)
+    assert control.world.recorder.log.first > 0
+    assert len(stretches) > known
+    gaps = [(one.stop, other.start) for one, other in pairwise(stretches) if one.stop != other.start]
+    assert len(gaps) == 1
+    assert stretches[-1].stop == view.frontier
+    ledger = control.world.host.tenants["alpha"].ledger
+    interpreted = sum(row.count for row in ledger.rows() if row.reason.cost == "interpret")
+    assert stats(control)["Traps so far"] == str(ledger.total_count - interpreted)

@@ -33,7 +33,7 @@ def test_while_the_vmm_runs_the_columns_hold_what_the_guest_will_run_with(at: At
     visible(control)
     assert {name: columns(control, name) for name in before} == before
     now = pairs(control, "vcpu-and-cpu")["now"].cells
-    assert [cell.text for cell in now] == ["in the VMM", "ring 0 · IF 0"]
+    assert [cell.text for cell in now] == ["VMM", "ring 0 · IF 0"]
     assert now[0].role == "vmm"
 
 
@@ -53,7 +53,7 @@ def test_the_live_row_follows_the_processor(whole_run: Control) -> None:
     event = find(whole_run, lambda one: isinstance(one, GuestResumed) and one.cpl == 3)
     whole_run.seek(Moment(event.at.n + 1))
     assert [cell.text for cell in pairs(whole_run, "vcpu-and-cpu")["now"].cells] == [
-        "in the guest’s program", "ring 3 · IF 1",
+        "guest program", "ring 3 · IF 1",
     ]  # fmt: skip
 
 

@@ -145,7 +145,7 @@ def test_shares_are_parts_of_one_whole(fixture: str, request: pytest.FixtureRequ
 def test_a_trap_is_announced_once_when_it_begins(at: At) -> None:
     control = at("sched_lock", 2)
     visible(control)
-    assert card(control, "who-is-running").announce == "VMM is entered from alpha: cli, #GP(0) at 0001 0a36."
+    assert card(control, "who-is-running").announce == "VMM is entered for cli: #GP(0) at 0001 0a36 in alpha."
     visible(control)
     assert card(control, "who-is-running").announce == ""
 
@@ -154,7 +154,7 @@ def test_several_traps_are_announced_by_number_and_the_last() -> None:
     control = tinyos()
     control.snapshot()
     control.seek(Moment(12))
-    assert card(control, "who-is-running").announce.startswith("5 traps. The last: VMM is entered from alpha: ")
+    assert card(control, "who-is-running").announce.startswith("5 traps. The last: VMM is entered for ")
 
 
 def test_going_back_announces_nothing() -> None:
