@@ -21,7 +21,7 @@ from tests.vmm.programs import RandomGuest
 from tests.vmm.reference import Comparison, Reference
 from tests.vmm.room import MIB, Room
 
-SAMPLE = 60
+SAMPLE = 40
 SOAK = 3_000
 STEPS = 200
 
