@@ -44,7 +44,8 @@ def schemas() -> dict[str, object]:
 
 def _events() -> Iterator[Row]:
     common = {field.name for field in fields(Event)}
-    for name, kind in sorted(EVENTS.items()):
+    ours = {name: kind for name, kind in EVENTS.items() if kind.__module__.partition(".")[0] == "teachvm"}
+    for name, kind in sorted(ours.items()):
         own: list[Json] = [field.name for field in fields(kind) if field.name not in common]
         yield {"name": name, "explanation": _first_sentence(kind), "phase": kind.PHASE, "fields": own}
 
