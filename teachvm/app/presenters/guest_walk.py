@@ -103,13 +103,16 @@ def _aside(walk: Walk) -> tuple[Badge, ...]:
         badges.append(Badge(f"{walk.access} · {who}", who, tip=tip))
     if walk.error is not None:
         tip = Tip("Page fault", error_meaning(walk.error), "Intel SDM Vol. 3A, §4.7")
-        badges.append(Badge(f"#PF({walk.error})", "trap", "warning", tip))
+        happened = walk.at is not None
+        badges.append(Badge(f"#PF({walk.error})" if happened else "a read would fault", "trap", "warning", tip))
     return tuple(badges)
 
 
 def _caption(scene: Scene, walk: Walk) -> str:
     made = f"{walk.references} of {1 if walk.large else 2} references made"
     if walk.error is not None:
+        if walk.at is None:
+            return f"{hex32(walk.linear)}: a read by the kernel would be a page fault"
         return f"{hex32(walk.linear)}: {made}, page fault, error code {walk.error}: {error_meaning(walk.error)}"
     if walk.frame is None:
         return f"{hex32(walk.linear)}: {made}"
@@ -307,6 +310,9 @@ def _fault(walk: Walk) -> tuple[Shape, ...]:
         _error_bit(walk.error, name, 3 - at, meanings[name]) for at, name in enumerate(("RSVD", "U/S", "W/R", "P"))
     )
     moment = None if walk.at is None else Instant(walk.at)
+    if moment is None:
+        would = (Span("a read by the kernel would be a page fault", "dim"),)
+        return (Label(TABLE_X[0], BELOW_Y, 960, would),)
     return (
         Label(LEFT, BELOW_Y - 2, 210, (Span(f"#PF({walk.error})", "trap", strong=True, link=moment),)),
         Label(LEFT, BELOW_Y + 20, 210, (Span("error code", "dim"),), small=True),

@@ -139,6 +139,29 @@ def test_an_address_in_focus_is_looked_up_without_touching_the_tables() -> None:
     assert control.timeline.digest() == digest
 
 
+def test_an_address_in_focus_lights_up_step_by_step_when_it_is_walked() -> None:
+    control = paging()
+    until(control, "first_read")
+    control.look(replace(control.focus, walk=0x0804_A3F4))
+    assert ("offset", "pg1") in lit_arrows(control)
+    visible(control)
+    assert lit_arrows(control) == {("dir", "pd1")}
+    visible(control)
+    assert ("table", "pt1") in lit_arrows(control)
+    visible(control)
+    assert plain(card(control, "guest-walk").subtitle).endswith("walked by the CPU")
+    visible(control)
+    assert plain(card(control, "guest-walk").subtitle).endswith("as the tables are now")
+
+
+def test_a_mere_look_at_an_absent_page_claims_no_fault() -> None:
+    control = paging()
+    until(control, "first_read")
+    control.look(replace(control.focus, walk=0x0900_0000))
+    assert [badge.text for badge in card(control, "guest-walk").aside] == ["a read would fault"]
+    assert not any("CR2" in text for text in labels(control))
+
+
 def test_a_table_changed_since_the_walk_shows_what_the_walk_read() -> None:
     control = paging()
     until(control, "stale_read")
