@@ -47,7 +47,7 @@ class BareGuest:
         board = self.board
         if clock.cycles >= board.timer.due:
             board.service()
-        if self.cpu.halted and not (board.pic.pending and self.cpu.eflags & IF):
+        if self.cpu.halted and not self.interrupted:
             self._wait()
             return
         try:
@@ -58,6 +58,11 @@ class BareGuest:
         if cycles:
             self.completed += 1
             clock.retire(cycles)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the processor would take an interrupt now."""
+        return self.board.pic.pending and bool(self.cpu.eflags & IF)
 
     def wake(self) -> None:
         """A device is due: it is served before the next instruction."""

@@ -240,6 +240,24 @@ def test_a_halted_guest_blocks_until_its_device_is_due() -> None:
     assert room.events(InterruptInjected)
 
 
+def test_input_from_outside_wakes_a_halted_guest_before_its_timer() -> None:
+    source = PIC + (
+        "mov al, 0xee \n out 0x21, al \n mov edx, 0x3f9 \n mov al, 1 \n out dx, al \n mov edx, 0x3fc \n mov al, 8 \n"
+        "out dx, al \n mov al, 0x30 \n out 0x43, al \n mov al, 0 \n out 0x40, al \n out 0x40, al \n sti \n hlt"
+    )
+    room = Room(source)
+    while room.vm.wake_at is None:
+        room.host.turn()
+    slept, wake_at, due = room.vm.time, room.vm.wake_at, room.vm.board.next_due()
+    assert due is not None
+    room.clock.spend(1000)
+    room.vm.board.console.receive(b"x")
+    room.unit()
+    assert room.clock.cycles < wake_at
+    assert room.events(InterruptInjected)[0].vector == 0x24
+    assert room.vm.time == slept + 1000 + 1 < due
+
+
 # ---- ends ----------------------------------------------------------------------------------------
 
 
