@@ -46,6 +46,8 @@ def run(lesson: str | None = None) -> int:
     app = make_application()
     window = make_window()
     before = mishap.install(window.notice.say)
+    room = window.screen().availableGeometry().size()
+    window.resize(window.size().boundedTo(room))
     if lesson is not None:
         window.open_lesson(lesson)
     window.show()
@@ -53,6 +55,7 @@ def run(lesson: str | None = None) -> int:
         return app.exec()
     finally:
         sys.excepthook = before
+        window.deleteLater()
 
 
 def offscreen() -> None:
