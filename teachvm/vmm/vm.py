@@ -158,13 +158,16 @@ class Vm:
             self.board.service()
 
     def next_due(self) -> int | None:
-        """Host cycles at which the next virtual device is due, if the guest's clock runs from now on."""
-        due = self.board.next_due()
+        """Host cycles at which a virtual device interrupts next, if the guest's clock runs from now on.
+
+        Other changes of a device's outputs need no attention until somebody looks.
+        """
+        due = self.board.next_interrupt()
         return None if due is None else self.host.clock.cycles + due - self.time
 
     def sleep(self) -> None:
         """The guest waits for its next virtual device."""
-        self.idle_until = self.board.next_due()
+        self.idle_until = self.board.next_interrupt()
         self.slept_at = self.host.clock.cycles
 
     @property

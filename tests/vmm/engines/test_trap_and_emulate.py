@@ -205,6 +205,17 @@ def test_a_virtual_timer_interrupts_after_exactly_as_many_instructions_as_on_bar
     assert room.vm.time - 1 == due
 
 
+def test_each_tick_costs_one_physical_interrupt_however_many_traps_lie_between() -> None:
+    source = PIC + (
+        "mov dword [0x8200], 0x20e620b0 \n mov byte [0x8204], 0xcf \n mov al, 0x34 \n out 0x43, al \n mov al, 90 \n"
+        "out 0x40, al \n mov al, 0 \n out 0x40, al \n sti \n a: mov ecx, 40 \n b: loop b \n mov edx, cr0 \n jmp a"
+    )
+    room = Room(source).to_label("a").units(12_000)
+    injected = len(room.events(InterruptInjected))
+    assert injected > 10
+    assert abs(room.reasons().count(EntryReason.EXTERNAL_INTERRUPT) - injected) <= 1
+
+
 def test_no_interrupt_comes_while_the_virtual_if_is_clear_though_the_real_one_is_set() -> None:
     room = Room(ONE_SHOT.format(count=3) + "a: inc ebx \n jmp a").to_label("a").units(200)
     assert not room.events(InterruptInjected)
