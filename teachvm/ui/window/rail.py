@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from teachvm.app.rail import AskView, CheckView, HintView, RailPart, RailView, Said, TaskView
 from teachvm.ui.theme import fonts
@@ -67,11 +77,17 @@ class Rail(QFrame):
         self.action.setProperty("primary", "true")
         look.dress(self.action, fonts.NAME)
         self.action.clicked.connect(self._command)
+        self.more = QToolButton()
+        self.more.setObjectName("rail-more")
+        self.more.setAccessibleName("Read on")
+        self.more.setToolTip("There is more below: read on.")
+        self.more.clicked.connect(self._read_on)
         self.foot = QFrame()
         self.foot.setObjectName("rail-foot")
         self._foot_row = QHBoxLayout(self.foot)
         self._foot_row.addWidget(self.action)
         self._foot_row.addStretch(1)
+        self._foot_row.addWidget(self.more)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
@@ -164,7 +180,12 @@ class Rail(QFrame):
             self._page.add(hint)
 
     def _follow(self, old: tuple[RailPart, ...]) -> None:
-        """Scroll to what is new since the last time: all of it if it fits, else from its beginning."""
+        """Scroll to what is new since the last time: all of it if it fits, else from its beginning.
+
+        What comes before anything was asked comes by itself, while the beat is read from its top.
+        """
+        if all(isinstance(part, Said | CheckView) for part in old):
+            return
         before = {_told(part) for part in old}
         fresh = [self._parts[_key(part)] for part in self.view.parts if _told(part) not in before]
         if not fresh:
@@ -201,7 +222,13 @@ class Rail(QFrame):
         self.action.setAccessibleName(text)
         self.action.setEnabled(action.enabled or leads)
         self.action.setToolTip(action.why)
+        bar = self.area.verticalScrollBar()
+        self.more.setVisible(bar.value() < bar.maximum())
         self._foot_row.activate()
+
+    def _read_on(self) -> None:
+        bar = self.area.verticalScrollBar()
+        bar.setValue(bar.value() + bar.pageStep() - self.look.px(40))
 
     def _command(self) -> None:
         if self._awaits_below():
@@ -227,7 +254,9 @@ class Rail(QFrame):
     def _restyle(self) -> None:
         px = self.look.px
         self.setFixedWidth(px(self._wide))
-        self._foot_row.setContentsMargins(px(SIDE), px(12), px(SIDE), px(12))
+        self._foot_row.setContentsMargins(px(SIDE), px(12), px(SIDE - BAR), px(12))
+        self.more.setIcon(self.look.icon("down"))
+        self.more.setIconSize(QSize(px(18), px(18)))
         self._page.resize(px(self._wide - BAR) - 1, self._page.height())
         self._page.arrange()
 

@@ -194,6 +194,19 @@ def test_what_was_told_stays_and_what_is_new_is_scrolled_to(rail: Rail) -> None:
     assert rail.ask.geometry().bottom() <= bar.value() + rail.area.viewport().height()
 
 
+def test_what_comes_before_any_question_leaves_the_beat_at_its_top(rail: Rail) -> None:
+    rail.resize(350, 420)
+    beat = replace(samples.RAIL, heading="Another beat", parts=samples.RAIL.parts[:1])
+    rail.show_rail(beat)
+    rail.show_rail(replace(beat, parts=samples.RAIL.parts))
+    assert rail.area.verticalScrollBar().value() == 0
+    assert rail.more.isVisible()
+    for _ in range(9):
+        rail.more.click()
+    assert rail.area.verticalScrollBar().value() == rail.area.verticalScrollBar().maximum()
+    assert not rail.more.isVisible()
+
+
 def test_the_button_is_always_in_sight_and_leads_to_a_question_that_is_not(rail: Rail) -> None:
     rail.resize(350, 420)
     action = samples.RAIL.action
