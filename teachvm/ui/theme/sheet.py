@@ -118,6 +118,7 @@ QTableView { background: transparent; border: none; gridline-color: $line; selec
 QHeaderView { background: transparent; border: none; }
 QHeaderView::section { background: transparent; color: $dim; border: none; border-bottom: 1px solid $line;
   padding: ${p4}px ${p6}px; }
+QHeaderView::section:first, QHeaderView::section:only-one { padding-left: ${p15}px; }
 QTableCornerButton::section { background: transparent; border: none; }
 
 QScrollBar:vertical { background: transparent; width: ${p10}px; margin: 2px; }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtGui import QTextCharFormat, QTextCursor, QTextOption
+from PySide6.QtGui import QResizeEvent, QTextCharFormat, QTextCursor, QTextOption
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
 
 from teachvm.app.notation import count
@@ -34,10 +34,10 @@ class Console(QWidget):
         self.text.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
         self.text.setPlaceholderText(self._view.empty)
         self.text.setTabChangesFocus(True)
+        self.text.document().setDocumentMargin(0)
         look.dress(self.text, fonts.MONO)
         layout = QVBoxLayout(self)
         layout.setSpacing(0)
-        self.title.setIndent(4)
         layout.addWidget(self.title)
         layout.addWidget(self.text, 1)
         look.changed.connect(self._restyle)
@@ -51,16 +51,25 @@ class Console(QWidget):
         head += [f"{count(view.dropped)} earlier lines are not kept"] if view.dropped else []
         self.title.setText(" · ".join(head))
         self.title.setVisible(bool(head))
-        if view.text != old.text:
-            if old.text and view.text.startswith(old.text):
+        before, now = _shown(old), _shown(view)
+        if now != before:
+            if before and now.startswith(before):
                 cursor = QTextCursor(self.text.document())
                 cursor.movePosition(QTextCursor.MoveOperation.End)
-                cursor.insertText(view.text[len(old.text) :])
+                cursor.insertText(now[len(before) :])
             else:
-                self.text.setPlainText(view.text)
-            bar = self.text.verticalScrollBar()
-            bar.setValue(bar.maximum())
+                self.text.setPlainText(now)
+            self._show_end()
         self._mark_fresh()
+
+    def _show_end(self) -> None:
+        bar = self.text.verticalScrollBar()
+        bar.setValue(bar.maximum())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """With other room, what was printed last is still in sight."""
+        super().resizeEvent(event)
+        self._show_end()
 
     def least_height(self) -> float:
         """Room for three lines, in layout pixels; it is given what its card has left."""
@@ -74,8 +83,8 @@ class Console(QWidget):
         marks = []
         if self._view.fresh:
             cursor = QTextCursor(self.text.document())
-            end = len(self._view.text)
-            cursor.setPosition(max(0, end - self._view.fresh))
+            end = len(_shown(self._view))
+            cursor.setPosition(min(max(0, len(self._view.text) - self._view.fresh), end))
             cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
             style = QTextCharFormat()
             style.setBackground(self.look.colour("now", self.look.theme.tint))
@@ -87,8 +96,13 @@ class Console(QWidget):
         self.text.setExtraSelections(marks)
 
     def _restyle(self) -> None:
-        side = self.look.px(12)
+        side = self.look.px(16)
         layout = self.layout()
         if layout is not None:
             layout.setContentsMargins(side, self.look.px(6), side, self.look.px(6))
         self._mark_fresh()
+
+
+def _shown(view: ConsoleView) -> str:
+    """The text without the line end that closes it, which would be an empty line."""
+    return view.text.removesuffix("\n")

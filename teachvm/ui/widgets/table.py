@@ -27,6 +27,9 @@ from teachvm.ui.widgets.pairs import cell_marks
 
 ROW = 26
 PAD = 8.0
+EDGE = 16.0
+"""Room before the first column: where a card's title begins."""
+TITLE_HIGH = 30.0
 MOST_SHOWN = 4
 """Rows a table insists on; it is given what its card has left, and scrolls the rest."""
 
@@ -132,16 +135,17 @@ class CellDelegate(QStyledItemDelegate):
                 marks.append(Area(0, 0, 3, height, row.lit))
         if row.faded:
             cell = Cell(cell.text, "dim", False, None, False, cell.value, cell.tip, cell.link)
-        room = width - 2 * PAD
+        left = EDGE if index.column() == 0 else PAD
+        room = width - left - PAD
         if column.code:
-            made, spot = cell_marks(cell, PAD, 0, room, height)
+            made, spot = cell_marks(cell, left, 0, room, height)
             slack = {"left": 0.0, "center": 0.5, "right": 1.0}[column.align] * max(0.0, room - spot.w + 10)
             return marks + [mark._replace(x=mark.x + slack) for mark in made if not hasattr(mark, "points")]
         style = fonts.SMALL_STRONG if cell.strong else fonts.SMALL
         if cell.changed:
             marks.append(Area(2, 3, width - 4, height - 6, "now", self._look.theme.tint, radius=5))
         said = fonts.elided(cell.text, style, room)
-        return [*marks, Words(PAD, 0, room, height, said, style, cell.role, column.align)]
+        return [*marks, Words(left, 0, room, height, said, style, cell.role, column.align)]
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Paint a value; the selected row is outlined by Qt's focus, not by colour alone."""
@@ -169,7 +173,8 @@ class Table(QWidget):
         self.model = RowsModel(look, self)
         self.title = QLabel()
         self.title.setProperty("type", "small")
-        self.title.setIndent(look.px(PAD))
+        self.title.setIndent(0)
+        self.title.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
         look.dress(self.title, fonts.SMALL)
         self.empty = QLabel()
         self.empty.setProperty("type", "small")
@@ -178,6 +183,10 @@ class Table(QWidget):
         self.empty.setMargin(look.px(14))
         self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.table = self._make_table(name)
+        self._following = True
+        bar = self.table.verticalScrollBar()
+        bar.valueChanged.connect(self._scrolled)
+        bar.rangeChanged.connect(self._keep_end)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -185,6 +194,7 @@ class Table(QWidget):
         layout.addWidget(self.table, 1)
         layout.addWidget(self.empty, 1)
         look.changed.connect(self._restyle)
+        self._restyle()
 
     def _make_table(self, name: str) -> QTableView:
         table = QTableView()
@@ -213,8 +223,6 @@ class Table(QWidget):
         if view is self._view:
             return
         new_columns = view.columns != self._view.columns
-        bar = self.table.verticalScrollBar()
-        at_end = bar.value() >= bar.maximum() - 2
         self._view = view
         self.table.setVisible(bool(view.rows))
         self.model.show_rows(view.columns, view.rows)
@@ -224,13 +232,20 @@ class Table(QWidget):
         self.empty.setVisible(not view.rows)
         if new_columns:
             self._size_columns()
-        if view.follow and at_end:
-            # Whoever scrolled up is reading there, and stays.
+        self._keep_end()
+
+    def _scrolled(self, value: int) -> None:
+        """Whoever scrolls up is reading there, and stays; at the end again, the end is followed."""
+        self._following = value >= self.table.verticalScrollBar().maximum() - 2
+
+    def _keep_end(self) -> None:
+        """Rows came, or there is more or less room for them: the last one stays in sight."""
+        if self._view.follow and self._following:
             self.table.scrollToBottom()
 
     def least_height(self) -> float:
         """Room for the heading and a few rows, in layout pixels."""
-        return 32.0 + ROW * min(max(len(self._view.rows), 2), MOST_SHOWN)
+        return (TITLE_HIGH if self._view.title else 0.0) + 32.0 + ROW * min(max(len(self._view.rows), 2), MOST_SHOWN)
 
     def height_at(self, _width: int) -> int:
         """Widget height it asks for."""
@@ -245,7 +260,7 @@ class Table(QWidget):
     def _hide_columns(self) -> None:
         """Leave out optional columns, the last one first, until the others fit."""
         columns = self._view.columns
-        need = sum(self._natural(column) for column in columns)
+        need = sum(self._natural(column) for column in columns) + EDGE - PAD
         room = self.width() / self.look.zoom - 14
         for at in reversed(range(len(columns))):
             hide = columns[at].optional and need > room
@@ -254,19 +269,15 @@ class Table(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Another width, perhaps other columns."""
-        bar = self.table.verticalScrollBar()
-        at_end = bar.value() >= bar.maximum() - 2
         super().resizeEvent(event)
         self._hide_columns()
-        if self._view.follow and at_end:
-            self.table.scrollToBottom()
 
     def _size_columns(self) -> None:
         header = self.table.horizontalHeader()
         self._hide_columns()
         for at, column in enumerate(self._view.columns):
             header.setSectionResizeMode(at, QHeaderView.ResizeMode.Interactive)
-            self.table.setColumnWidth(at, self.look.px(self._natural(column)))
+            self.table.setColumnWidth(at, self.look.px(self._natural(column) + (EDGE - PAD if at == 0 else 0.0)))
             if column.stretch:
                 header.setSectionResizeMode(at, QHeaderView.ResizeMode.Stretch)
 
@@ -276,6 +287,8 @@ class Table(QWidget):
             self.followed.emit(link)
 
     def _restyle(self) -> None:
+        self.title.setContentsMargins(self.look.px(EDGE), 0, 0, 0)
+        self.title.setFixedHeight(self.look.px(TITLE_HIGH))
         self.table.verticalHeader().setDefaultSectionSize(self.look.px(ROW))
         self._size_columns()
         self.table.viewport().update()

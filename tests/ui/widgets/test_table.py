@@ -100,5 +100,25 @@ def test_console_output_that_grows_keeps_the_selection(look: Look, shown: Shower
     assert console.text.textCursor().selectedText() == "init"
     assert len(console.text.extraSelections()) == 1
     console.show_block(ConsoleView("init\n", dropped=4000))
-    assert console.text.toPlainText() == "init\n"
-    assert "4\u2009000 earlier lines" in console.title.text()
+    assert console.text.toPlainText() == "init"  # the line end that closes it is no line
+    assert "4\u202f000 earlier lines" in console.title.text()
+
+
+def test_the_end_of_a_log_stays_in_sight_unless_somebody_reads_further_up(look: Look, shown: Shower) -> None:
+    table = Table(look)
+    shown(table, 500, 200)
+    bar = table.table.verticalScrollBar()
+
+    def log(count: int) -> TableView:
+        rows = tuple(TableRow(str(at), (Cell(str(at)),)) for at in range(count))
+        return TableView((Column("What", 20, stretch=True),), rows, follow=True)
+
+    for count, height in ((40, 200), (40, 90), (60, 90), (60, 400), (61, 150)):
+        table.show_block(log(count))
+        table.resize(500, height)
+        QApplication.processEvents()
+        assert bar.value() == bar.maximum() > 0
+    bar.setValue(100)
+    table.show_block(log(80))
+    QApplication.processEvents()
+    assert bar.value() == 100
