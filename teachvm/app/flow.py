@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from enum import Enum
 
+from teachvm.app.prose import inline
 from teachvm.app.rail import AskView, CheckView, HintView, PrimaryAction, RailPart, RailView, Said, TaskView
+from teachvm.app.wording import plain
 from teachvm.lesson.expressions import NoValueError
 from teachvm.lesson.journey import Arrival, Journey
 from teachvm.lesson.judging import UnanswerableError, Verdict, parse_number
@@ -258,7 +260,7 @@ class Flow:
         minutes = max(1, round((lesson.front.teaching + lesson.front.exercises) / len(lesson.beats)))
         unit = "minute" if minutes == 1 else "minutes"
         return RailView(
-            heading=beat.title,
+            heading=plain(inline(beat.title)),
             kicker=f"Beat {beat.index + 1} of {len(lesson.beats)} · about {minutes} {unit}",
             parts=tuple(self._parts()),
             hints=tuple(HintView(hint.title, hint.prose.markdown) for hint in beat.hints),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-THIN = "\u2009"
-"""Thin space, between groups of three digits and before a unit."""
+THIN = "\u202f"
+"""Thin space that no line breaks at, between groups of three digits and before a unit."""
 
 
 def hex32(value: int) -> str:

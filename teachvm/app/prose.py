@@ -5,6 +5,7 @@ A link to `role:vmm` colours its words with that role, a link to `term:tlb` expl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,7 @@ from typing import Literal
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from teachvm.app.notation import THIN
 from teachvm.app.wording import ROLES, Role, Span, Text, Tip, plain
 
 Kind = Literal["paragraph", "heading", "code", "quote", "item", "rule", "table"]
@@ -29,12 +31,15 @@ class ProseBlock:
     rows: tuple[tuple[Text, ...], ...] = ()
 
 
+_GROUPS = re.compile(r"(?<=\d) (?=\d{3}\b)")
+"""The blank between groups of three digits."""
+
 _ROLE: dict[str, Role] = {role: role for role in ROLES}
 
 
 def blocks(markdown: str, terms: Mapping[str, Tip] | None = None) -> tuple[ProseBlock, ...]:
-    """Read Markdown; raw HTML in it is words."""
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    """Read Markdown; raw HTML in it is words, straight quotation marks are curled, numbers hold together."""
+    parser = MarkdownIt("commonmark", {"html": False, "typographer": True}).enable(["table", "smartquotes"])
     return tuple(_Reader(terms or {}).read(parser.parse(markdown)))
 
 
@@ -139,7 +144,9 @@ class _Reader:
             elif token.type == "hardbreak":
                 spans.append(Span("\n"))
             elif token.content:
-                spans.append(Span(token.content, role, depth > 0, token.type == "code_inline", tip))
+                code = token.type == "code_inline"
+                content = token.content if code else _GROUPS.sub(THIN, token.content)
+                spans.append(Span(content, role, depth > 0, code, tip))
         return tuple(spans)
 
     def _link(self, target: str) -> tuple[Role, Tip | None]:

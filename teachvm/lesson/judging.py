@@ -16,6 +16,9 @@ from teachvm.lesson.scope import Absent, Scalar, Scope, Value
 Given = str
 """What a student answered: the number of the option from 0, or the text typed."""
 
+THIN = "\u202f"
+"""Thin space that no line breaks at, between groups of three digits."""
+
 _NUMBER = re.compile(r"[+-]?(0x[0-9a-f]+|[0-9a-f]+h|0b[01]+|\d+)", re.IGNORECASE)
 _BLANKS = re.compile(r"[\s_’']")
 
@@ -224,6 +227,8 @@ def _shown(expression: Expression, scope: Scope, local: Mapping[str, Value] | No
         value = expression.value(scope, local)
     except NoValueError:
         return "–"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}".replace(",", THIN)
     return said(value)
 
 

@@ -29,6 +29,11 @@ def test_emphasis_and_code_are_spans() -> None:
     assert inline("a **b** `c`") == (Span("a "), Span("b", strong=True), Span(" "), Span("c", code=True))
 
 
+def test_quotation_marks_are_curled_and_numbers_hold_together_but_not_in_code() -> None:
+    text = inline('the VCPU\'s "no": 20 000 cycles, `"20 000"`')
+    assert plain(text) == 'the VCPU’s “no”: 20\u202f000 cycles, "20 000"'
+
+
 def test_raw_html_and_unknown_roles_are_words() -> None:
     assert plain(inline("<b>x</b> & [y](role:pink)")) == "<b>x</b> & y"
 

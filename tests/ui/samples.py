@@ -81,8 +81,8 @@ def who(running: int = 2, traps: str = "14") -> CardView:
     stats = StatsView(
         (
             Stat("Traps so far", traps),
-            Stat("Guest instructions", "2\u2009318"),
-            Stat("Cycles in VMM", "92\u2009%", "vmm"),
+            Stat("Guest instructions", "2\u202f318"),
+            Stat("Cycles in VMM", "92\u202f%", "vmm"),
         ),
         (Share("program", 0.05, "program"), Share("kernel", 0.03, "kernel"), Share("VMM", 0.92, "vmm", True)),
     )
@@ -264,11 +264,11 @@ def entries() -> CardView:
         Column("Mean", 7, "right", code=True),
     )
     data = (
-        ("Privileged instruction", "9", "12\u2009441", "1\u2009382"),
-        ("Hidden page fault", "5", "8\u2009010", "1\u2009602"),
-        ("Guest page-table write", "3", "3\u2009990", "1\u2009330"),
-        ("Timer interrupt", "2", "2\u2009110", "1\u2009055"),
-        ("System call", "1", "1\u2009480", "1\u2009480"),
+        ("Privileged instruction", "9", "12\u202f441", "1\u202f382"),
+        ("Hidden page fault", "5", "8\u202f010", "1\u202f602"),
+        ("Guest page-table write", "3", "3\u202f990", "1\u202f330"),
+        ("Timer interrupt", "2", "2\u202f110", "1\u202f055"),
+        ("System call", "1", "1\u202f480", "1\u202f480"),
     )
     rows = tuple(
         TableRow(
@@ -276,7 +276,7 @@ def entries() -> CardView:
             (
                 Cell(name),
                 Cell(n, changed=at == 0),
-                Cell(total, was="11\u2009059" if at == 0 else None),
+                Cell(total, was="11\u202f059" if at == 0 else None),
                 Cell(mean, "dim"),
             ),
             "vmm" if at == 0 else None,
@@ -345,7 +345,7 @@ ALL = {
 
 
 TECHNIQUES = tuple(
-    TechniqueView(name, label, why == "", why)
+    TechniqueView(name, label, label, why == "", why)
     for name, label, why in (
         ("bare-metal", "Bare", ""),
         ("trap-and-emulate", "Trap", ""),

@@ -11,7 +11,7 @@ from teachvm.ui.theme import fonts
 from teachvm.ui.theme.fonts import Style
 from teachvm.ui.widgets.ink import TINT, Area, Mark, Sign, Spot, Words, badge_width
 
-_PIECES = re.compile(r"\b[0-9a-f]{4} [0-9a-f]{4}\b\S*|\s+|\S+")
+_PIECES = re.compile(r"\b[0-9a-f]{4} [0-9a-f]{4}\b\S*|[^\S\u00a0\u202f]+|[\S\u00a0\u202f]+")
 """Blanks and words; a grouped 32-bit value is one word."""
 
 

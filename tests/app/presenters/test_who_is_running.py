@@ -113,7 +113,7 @@ def test_with_two_vms_the_one_that_has_the_processor_is_shown(two_runs: Control)
 
 def test_traps_and_instructions_are_counted_from_the_beginning() -> None:
     control = tinyos()
-    assert stats(control) == {"Traps so far": "0", "Guest instructions": "0", "Cycles in VMM": "0\u2009%"}
+    assert stats(control) == {"Traps so far": "0", "Guest instructions": "0", "Cycles in VMM": "0\u202f%"}
     for _ in range(3):
         control.step(Grain.TRAP)
     assert stats(control)["Traps so far"] == "3"

@@ -67,11 +67,11 @@ def test_every_card_is_painted_in_every_theme(look: Look, shown: Shower, theme: 
 def test_the_text_twin_says_everything_that_is_painted(look: Look, shown: Shower, name: str) -> None:
     frame = card(look, name, samples.ALL[name]())
     shown(frame, 1300, 1000)
-    said = twin(frame.view).lower().replace("\u2009", " ")
+    said = twin(frame.view).lower().replace("\u202f", " ")
     for canvas in frame.body.findChildren(Canvas):
         for mark in canvas.picture.marks:
             if isinstance(mark, Words):
-                for word in mark.text.lower().replace("\u2009", " ").replace("…", "").strip("←: ").split():
+                for word in mark.text.lower().replace("\u202f", " ").replace("…", "").strip("←: ").split():
                     assert word in said, (name, mark.text)
 
 
