@@ -99,10 +99,11 @@ class RailView:
 
 @dataclass(frozen=True, slots=True)
 class TechniqueView:
-    """One position of the technique switch; `why` says why it cannot be chosen here."""
+    """One position of the technique switch; `name` is its label in full, `why` says why it cannot be chosen here."""
 
     id: str
     label: str
+    name: str
     available: bool = True
     why: str = ""
 

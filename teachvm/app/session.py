@@ -119,7 +119,7 @@ class Session:
         why = technique.unavailable_because or ""
         if not why and technique is Technique.BARE_METAL and len(self.lesson.spec.host.vms) > 1:
             why = "Several guests share this host; bare metal runs one operating system."
-        return TechniqueView(technique.value, technique.short_label, not why, why)
+        return TechniqueView(technique.value, technique.short_label, technique.label, not why, why)
 
     def saved(self) -> dict[str, Any]:
         """Progress as plain values for a file."""

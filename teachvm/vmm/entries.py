@@ -34,14 +34,14 @@ class EntryReason(Enum):
     )
     MOV_CR = (
         "mov-cr",
-        "mov to or from a control register",
+        "mov to/from CR",
         "trap",
         "The guest reads or writes its CR0, CR2, CR3 or CR4, which exist only in the VCPU.",
         _SDM_PRIVILEGED,
     )
     MOV_DR = (
         "mov-dr",
-        "mov to or from a debug register",
+        "mov to/from DR",
         "trap",
         "The guest reads or writes its debug registers, which exist only in the VCPU.",
         _SDM_PRIVILEGED,
@@ -122,14 +122,14 @@ class EntryReason(Enum):
     )
     SEGMENT_LOAD = (
         "segment-load",
-        "load of a segment register",
+        "segment load",
         "trap",
         "The guest loads a selector the shadow GDT does not hold as the guest means it.",
         _ROBIN_IRVINE,
     )
     SEGMENT_LIMIT = (
         "segment-limit",
-        "access beyond a shortened segment",
+        "beyond the segment",
         "trap",
         "The guest touches the top 4 MB, where the VMM lives: segments end below it, so the VMM makes the access.",
         "Agesen et al., OSR 44(4) 2010, §3.3",
@@ -150,7 +150,7 @@ class EntryReason(Enum):
     )
     PAGE_FAULT_DIRTY = (
         "page-fault-dirty",
-        "page fault for the dirty bit",
+        "dirty-bit fault",
         "hidden-fault",
         "First write to a page: the shadow entry was read-only so that the VMM can set D in the guest's entry.",
         _SHADOW,
@@ -164,7 +164,7 @@ class EntryReason(Enum):
     )
     PAGE_FAULT_MMIO = (
         "page-fault-mmio",
-        "page fault on device memory",
+        "device-memory fault",
         "device",
         "No RAM lies behind this guest-physical address: the access goes to a device, or to nobody.",
         _SHADOW,
@@ -178,21 +178,21 @@ class EntryReason(Enum):
     )
     EXCEPTION_REFLECTED = (
         "exception-reflected",
-        "exception of the guest's own",
+        "guest's own exception",
         "reflect",
         "The guest would have got this exception on bare metal too: the VMM delivers it through the guest's IDT.",
         "Adams & Agesen, ASPLOS 2006, §2.2",
     )
     INTERRUPT_WINDOW = (
         "interrupt-window",
-        "one instruction before an interrupt",
+        "interrupt window",
         "interpret",
         "An interrupt waits, but the instruction after sti or mov ss goes first: the VMM interprets just that one.",
         "Intel SDM Vol. 2B, STI",
     )
     NOT_HOLDABLE = (
         "not-holdable",
-        "state the hardware cannot hold",
+        "not holdable",
         "interpret",
         "The VCPU's segments or mode have no deprivileged equivalent: the VMM interprets until they have one again.",
         "Bugnion et al., TOCS 30(4) 2012: nonreversible segments",

@@ -39,7 +39,7 @@ class Account:
 
 
 def present(now: Snapshot, before: Snapshot | None) -> CardView:
-    """One table per VM; the reason the VMM was entered for last is lit while the VMM has the CPU."""
+    """One table per VM, the dearest reason first; the one the VMM was entered for last is lit."""
     if not now.world.virtualized:
         text = "There is no VMM: exceptions and interrupts go straight to the guest’s own kernel."
         return CardView((Span("bare metal", "dim"),), (NoteView((Span(text),), "info"),))
@@ -74,6 +74,7 @@ def _table(now: Snapshot, before: Snapshot | None, name: str, title: str) -> Tab
     pending: EntryReason | None = now.state(f"{name}.engine").entry
     lit = pending or _last(now, name)
     reasons = [reason for reason in EntryReason if reason in accounts or reason is lit]
+    reasons.sort(key=lambda reason: -accounts[reason].cycles if reason in accounts else 0)
     total = sum(one.cycles for one in accounts.values())
     rows = [
         _row(reason, accounts.get(reason), old.get(reason), total, lit=reason is lit, pending=reason is pending)

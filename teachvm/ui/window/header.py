@@ -221,8 +221,7 @@ class TechniqueSwitch(QFrame):
         for button, view in zip(self._buttons, techniques, strict=True):
             button.setChecked(view.id == technique)
             self.look.dress(button, fonts.SMALL_STRONG if view.id == technique else fonts.SMALL)
-        label = next((view.label for view in techniques if view.id == technique), "Technique")
-        self.drop.setText(label.replace("&", "&&"))
+        self.drop.setText(next((view.name for view in techniques if view.id == technique), "Technique"))
         self.setVisible(bool(techniques))
 
     def _build(self) -> None:
@@ -234,17 +233,17 @@ class TechniqueSwitch(QFrame):
         for at, view in enumerate(self._techniques):
             button = QToolButton()
             button.setObjectName(f"technique-{view.id}")
-            button.setText(view.label.replace("&", "&&"))
+            button.setText(view.label)
             button.setCheckable(True)
             button.setProperty("segment", "last" if at + 1 == len(self._techniques) else "true")
             button.setEnabled(view.available)
-            said = f"{view.label} (Alt+{at + 1})" + (f"\n{view.why}" if view.why else "")
+            said = f"{view.name} (Alt+{at + 1})" + (f"\n{view.why}" if view.why else "")
             button.setToolTip(said)
             button.setAccessibleName(said.replace("\n", ". "))
             button.clicked.connect(lambda _checked=False, name=view.id: self._choose(name))
             self._row.addWidget(button)
             self._buttons.append(button)
-            entry = QAction(view.label.replace("&", "&&"), self.menu)
+            entry = QAction(view.name, self.menu)
             entry.setEnabled(view.available)
             entry.setToolTip(said)
             entry.triggered.connect(lambda _checked=False, name=view.id: self._choose(name))
@@ -331,6 +330,7 @@ class Header(QFrame):
             button.setGeometry(right + icon * at, (high - icon) // 2, icon, icon)
         roomy = width >= px(1440)
         self.technique.set_compact(not roomy)
+        self.technique.drop.setToolTip(f"Technique: {self.technique.drop.text()}")
         self.chip.wide = width >= px(1280)
         self.transport.set_level(2 if width >= px(1180) else 1 if width >= px(1000) else 0)
         wide = self.technique.full_width() if roomy else self.technique.drop.sizeHint().width() + 4

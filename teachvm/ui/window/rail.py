@@ -30,6 +30,8 @@ from teachvm.ui.window.parts import Finding, Hint, TaskPanel
 WIDTH = 350
 SLIM = 300
 SIDE = 22
+HIDDEN = 24
+"""Less below the edge is only the page's margin."""
 BAR = 10
 """Room that is always kept for the scroll bar, so that nothing is set anew when it comes."""
 
@@ -227,7 +229,7 @@ class Rail(QFrame):
         self.action.setEnabled(action.enabled or leads)
         self.action.setToolTip(action.why)
         bar = self.area.verticalScrollBar()
-        self.more.setVisible(bar.value() < bar.maximum())
+        self.more.setVisible(bar.maximum() - bar.value() > self.look.px(HIDDEN))
         self._foot_row.activate()
 
     def _read_on(self) -> None:
