@@ -15,7 +15,8 @@ from teachvm.vmm.view import GuestState
 from teachvm.vmm.vm import Vm
 from teachvm.world.inputs import DerivedDropRequested
 from teachvm.world.world import World
-from tests.world.guests import KERNELS, MIB, RANDOM_KERNELS, SYSTEMS, TRAP, Sample, kernel, world
+from tests.world.guests import KERNELS, RANDOM_KERNELS, SYSTEMS
+from tests.world.kernels import MIB, TRAP, Sample, kernel, world
 
 SEEDS = st.integers(0, 2**32 - 1)
 GUESTS = ("alpha", "beta")

@@ -10,8 +10,8 @@ import pytest
 from teachvm.vmm.events import Change
 from teachvm.world.divergence import Divergence, LockStep, _first_difference
 from teachvm.world.spec import HostSpec, ProgramSpec, SpecError, VmSpec, WorldSpec
-from tests.world.guests import BARE, HEAD, TAIL, TRAP, Sample, kernel, spec
-from tests.world.guests import TABLE as ENTRIES
+from tests.world.kernels import BARE, HEAD, TAIL, TRAP, Sample, kernel, spec
+from tests.world.kernels import TABLE as ENTRIES
 
 SMALL = """
         bits    32
@@ -91,7 +91,7 @@ def test_a_silent_sensitive_instruction_is_named_with_place_difference_and_reaso
         assert (found.differences, found.memory) == ((), difference)
     else:
         assert (found.differences, found.memory) == ((difference,), None)
-    assert found.why.startswith("It is sensitive, unprivileged.")
+    assert found.why.startswith("The instruction is sensitive but not privileged.")
     assert reason in found.why
     assert text in str(found)
 
@@ -180,7 +180,7 @@ def test_tinyos_differs_first_at_the_popfd_of_its_lock() -> None:
     assert found.memory is None
     assert found.instructions == pair.instructions
     assert "popfd at 0x" in str(found)
-    assert "IF is 0x1 on bare metal, 0x0 here" in str(found)
+    assert "IF is 1 on bare metal, 0 here" in str(found)
     assert pair.run(100) is found, "what was found stays found"
 
 

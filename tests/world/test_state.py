@@ -16,7 +16,7 @@ from teachvm.trace.recorder import Recorder
 from teachvm.trace.timeline import Timeline
 from teachvm.vmm.techniques import Technique
 from teachvm.world.world import World
-from tests.world.guests import BARE, TRAP, Sample, kernel, world
+from tests.world.kernels import BARE, TRAP, Sample, kernel, world
 
 Setup = tuple[Technique, int]
 SETUPS: list[Setup] = [(BARE, 1), (TRAP, 1), (TRAP, 2)]

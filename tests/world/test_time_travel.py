@@ -15,7 +15,8 @@ from teachvm.trace.moment import START, Moment
 from teachvm.trace.timeline import Outcome, Timeline
 from teachvm.vmm.techniques import Technique
 from teachvm.world.inputs import ConsoleTyped, DerivedDropRequested
-from tests.world.guests import BARE, KERNELS, RANDOM_KERNELS, SYSTEMS, TRAP, Sample, timeline, world
+from tests.world.guests import KERNELS, RANDOM_KERNELS, SYSTEMS
+from tests.world.kernels import BARE, TRAP, Sample, timeline, world
 
 SETUPS = st.sampled_from(((BARE, 1), (TRAP, 1), (TRAP, 1), (TRAP, 2)))
 Setup = tuple[Technique, int]
