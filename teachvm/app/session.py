@@ -12,7 +12,7 @@ from teachvm.app.flow import Flow
 from teachvm.app.focus import Focus
 from teachvm.app.presentation import CardView
 from teachvm.app.presenters import present
-from teachvm.app.rail import HeaderView, RailView, TechniqueView
+from teachvm.app.rail import HeaderView, RailView, Said, TechniqueView
 from teachvm.app.snapshot import Snapshot
 from teachvm.guest.image import GuestError
 from teachvm.isa.assembler.errors import AsmError
@@ -98,7 +98,16 @@ class Session:
 
     def rail(self) -> RailView:
         """The beat as the student reads it."""
-        return self.flow.rail()
+        rail = self.flow.rail()
+        written = self.lesson.spec.host.vms[0].technique
+        present = self.control.world.spec.host.vms[0].technique
+        if present is written:
+            return rail
+        note = Said(
+            f"> You run this guest another way now: **{present.label.lower()}**. What you read here is written for "
+            f"**{written.label.lower()}**; Alt+{written.number} leads back."
+        )
+        return replace(rail, parts=(note, *rail.parts))
 
     def header(self) -> HeaderView:
         """Lesson, beats and technique."""

@@ -47,7 +47,7 @@ class InstructionClass(Enum):
         "Raises #GP(0) when CPL is greater than IOPL (I/O: unless the TSS bitmap allows the port).",
     )
     SENSITIVE_UNPRIVILEGED = (
-        "sensitive, unprivileged",
+        "sensitive but not privileged",
         "sensitive",
         "Touches privileged state without trapping as a privileged instruction: the VMM need not be told.",
     )

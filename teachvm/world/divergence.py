@@ -59,7 +59,9 @@ class Divergence:
     def __str__(self) -> str:
         """One paragraph for people."""
         place = f" ({self.place})" if self.place else ""
-        seen = ", ".join(f"{name} is {real:#x} on bare metal, {here:#x} here" for name, real, here in self.differences)
+        seen = ", ".join(
+            f"{name} is {_value(real)} on bare metal, {_value(here)} here" for name, real, here in self.differences
+        )
         if self.memory is not None:
             seen = ", ".join(filter(None, (seen, f"memory differs at gPA {self.memory:#x}")))
         return f"First difference from bare metal: {self.text} at {self.eip:#010x}{place}: {seen}. {self.why}"
@@ -183,7 +185,7 @@ class LockStep:
         if insn is None or insn.row.klass is InstructionClass.INNOCUOUS:
             why = f"The instruction itself is innocuous; {technique} changed something it depends on."
         else:
-            why = f"It is {insn.row.klass.label}. {insn.row.reason}"
+            why = f"The instruction is {insn.row.klass.label}. {insn.row.reason}"
         place = self._symbols.kernel.name_at(eip) or ""
         return Divergence(self._world.recorder.clock.now, self.instructions, eip, place, text, differences, memory, why)
 
@@ -195,6 +197,11 @@ def _complete(world: World, completed: Callable[[], int]) -> bool:
         if not world.unit():
             return False
     return True
+
+
+def _value(value: int) -> str:
+    """A flag or a small number as such, anything larger in hexadecimal."""
+    return str(value) if value < 10 else f"{value:#x}"
 
 
 def _first_difference(one: bytes, other: bytes, *, table: bool) -> int | None:

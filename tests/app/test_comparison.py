@@ -23,7 +23,7 @@ def test_the_app_names_the_popfd_that_does_not_trap_and_says_why() -> None:
     assert session.notice is not None
     assert "popfd at" in session.notice.text
     assert "sched_unlock+" in session.notice.text
-    assert "IF is 0x1 on bare metal, 0x0 here" in session.notice.text
+    assert "IF is 1 on bare metal, 0 here" in session.notice.text
     assert "no trap, no effect" in session.notice.text
     assert session.position == here
 

@@ -73,7 +73,7 @@ def test_comparing_names_the_popfd_that_bare_metal_would_have_heeded(teachvm: Co
     done = teachvm("run", LESSON, "--compare")
     assert done.code == 0
     assert "popfd" in done.out
-    assert "IF is 0x1 on bare metal, 0x0 here" in done.out
+    assert "IF is 1 on bare metal, 0 here" in done.out
 
 
 def test_text_shows_consoles_and_entries(teachvm: Command) -> None:
