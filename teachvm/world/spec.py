@@ -9,8 +9,8 @@ from teachvm.vmm.techniques import Paging, Technique
 MIB = 1 << 20
 MAX_HOST_MEMORY_BYTES = 256 * MIB
 MAX_VMS = 16
-VMM_RESERVE_BYTES = MIB
-"""Host memory the VMM needs beside the guests' own: its region, shadow tables and frame table."""
+VMM_RESERVE_BYTES = MIB // 4
+"""Host memory the VMM needs beside each guest's own: its region there, and room for shadow tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def check(spec: WorldSpec) -> None:
     for vm in host.vms:
         if not vm.technique.available:
             raise SpecError(f"technique {vm.technique.value} is not in this version yet")
-    needed = sum(vm.memory_bytes for vm in host.vms) + (0 if bare else VMM_RESERVE_BYTES)
+    needed = sum(vm.memory_bytes for vm in host.vms) + (0 if bare else VMM_RESERVE_BYTES * len(host.vms))
     if needed > host.memory_bytes:
         raise SpecError(
             f"the guests need {needed // 1024} KiB with the VMM, but host '{host.name}' has "
