@@ -244,6 +244,19 @@ class Cpu(Segmentation):
         except Truncated:
             raise general_protection() from None
 
+    def operation_at(self, phys: int, room: int) -> Operation | None:
+        """The instruction that lies in RAM at a physical address, for compilers; None if it is none or longer.
+
+        Args:
+            phys: Where it starts.
+            room: Bytes it may have.
+        """
+        try:
+            operation = _decoded(self._code_bytes(phys, min(room, MAX_LENGTH)), 32)
+        except (Truncated, Fault):
+            return None
+        return operation
+
     def _code_bytes(self, phys: int, count: int) -> bytes:
         ram = self._ram
         if ram is not None and phys < ram.size:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import sys
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
@@ -42,9 +43,10 @@ class CodePage:
         bitmap: 4096 bytes, 1 where an instruction has a byte.
     """
 
-    __slots__ = ("bitmap", "ops")
+    __slots__ = ("bitmap", "ops", "regions")
 
     def __init__(self) -> None:
+        self.regions: dict[int, Any] = {}
         self.ops: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
         self.bitmap = bytearray(PAGE_SIZE)
 
@@ -52,6 +54,7 @@ class CodePage:
         """Forget everything; the dictionaries stay the same objects, so that fetch windows onto them stay good."""
         for ops in self.ops:
             ops.clear()
+        self.regions.clear()
         self.bitmap[:] = bytes(PAGE_SIZE)
 
 
@@ -85,6 +88,8 @@ class Memory:
         self.words = self.bytes_.cast("I")
         self.halves = self.bytes_.cast("H")
         self.guard = bytearray([CLEAN]) * self.page_count
+        self.guarded: Callable[[], None] = _nothing
+        """Called after pages became guarded that were not."""
         self._dirty: list[int] = []
         self._code: dict[int, CodePage] = {}
 
@@ -180,6 +185,8 @@ class Memory:
     def remember_code(self, phys: int, count: int) -> None:
         """Note that `count` bytes of one page were decoded, so that a write to any of them forgets the page's code."""
         pfn, start = phys >> PAGE_SHIFT, phys & PAGE_SIZE - 1
+        if not self.guard[pfn]:
+            self.guarded()
         self.guard[pfn] |= CODE
         self.code_page(pfn).bitmap[start : start + count] = b"\x01" * count
 
@@ -210,3 +217,8 @@ class Memory:
         for pfn in self._dirty:
             self.guard[pfn] |= CLEAN
         self._dirty.clear()
+        self.guarded()
+
+
+def _nothing() -> None:
+    """Nobody keeps pages in mind."""

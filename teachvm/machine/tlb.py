@@ -60,7 +60,7 @@ class Tlb:
     """
 
     STATE: ClassVar[tuple[str, ...]] = ("entries", "victims")
-    DERIVED: ClassVar[tuple[str, ...]] = ("reads", "writes", "dropped")
+    DERIVED: ClassVar[tuple[str, ...]] = ("reads", "writes", "near_reads", "near_writes", "dropped")
 
     def __init__(self) -> None:
         self.entries: list[TlbEntry | None] = [None] * (SETS * WAYS)
@@ -69,6 +69,9 @@ class Tlb:
         supervisor_writes: PageMap = {}
         self.reads: tuple[PageMap, ...] = (supervisor_reads, supervisor_reads, supervisor_reads, {})
         self.writes: tuple[PageMap, ...] = (supervisor_writes, supervisor_writes, supervisor_writes, {})
+        self.near_reads: tuple[PageMap, ...] = _by_privilege()
+        self.near_writes: tuple[PageMap, ...] = _by_privilege()
+        """For compiled code: linear page number -> host address of the page minus its linear address; see `tiers`."""
         self.dropped: Callable[[], None] = _nothing
         """Called after a translation went away; the CPU drops its fetch window."""
 
@@ -119,10 +122,15 @@ class Tlb:
 
     def forget(self) -> None:
         """Drop the derived page maps only: nothing that can be observed."""
-        for maps in (self.reads, self.writes):
+        for maps in (self.reads, self.writes, self.near_reads, self.near_writes):
             maps[0].clear()
             maps[3].clear()
         self.dropped()
+
+    def forget_near_writes(self) -> None:
+        """Some page of memory is guarded from now on: compiled code has to ask again before it stores anywhere."""
+        self.near_writes[0].clear()
+        self.near_writes[3].clear()
 
     def restored(self) -> None:
         """The entries were replaced by a checkpoint's."""
@@ -137,10 +145,16 @@ class Tlb:
         if entry is None:
             return
         self.entries[index] = None
-        for maps in (self.reads, self.writes):
+        for maps in (self.reads, self.writes, self.near_reads, self.near_writes):
             maps[0].pop(entry.vpn, None)
             maps[3].pop(entry.vpn, None)
         self.dropped()
+
+
+def _by_privilege() -> tuple[PageMap, ...]:
+    """One map for supervisor accesses, at CPL 0 to 2, and one for user accesses."""
+    supervisor: PageMap = {}
+    return supervisor, supervisor, supervisor, {}
 
 
 def _nothing() -> None:

@@ -1,0 +1,109 @@
+"""One instruction specialised: its meaning, its operands, and what its flags matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from teachvm.isa.conditions import BY_MNEMONIC
+from teachvm.isa.descriptors import Segment
+from teachvm.isa.flags import STATUS
+from teachvm.isa.row import InstructionClass
+from teachvm.machine.bound import Constant
+from teachvm.machine.condition import ConditionCode, condition_code
+from teachvm.machine.instructions.meanings import meaning_of
+from teachvm.machine.operation import Operation
+from teachvm.machine.tiers.evaluate import CPU, ConditionTable, Evaluator
+from teachvm.machine.tiers.flags import FlagState
+from teachvm.machine.tiers.values import Code, Known, UnsupportedError, Value
+
+_COUNT_MASK: Final = 31
+
+
+class _Condition:
+    """What a meaning sees of a condition: a table that, asked, asks the flags."""
+
+    def __init__(self, condition: ConditionCode) -> None:
+        self.table = ConditionTable(condition)
+
+
+class Specialiser(Evaluator):
+    """An evaluator that takes whole instructions."""
+
+    def specialise(self, operation: Operation) -> None:
+        """Write one instruction's code; `branch` or `target` say where it goes, if not on.
+
+        Raises:
+            UnsupportedError: It has to stay with tier 0.
+        """
+        insn = operation.insn
+        entry = meaning_of(insn)
+        self.branch = self.target = None
+        self.forget_names()
+        arguments: list[Value] = [CPU]
+        condition = BY_MNEMONIC.get(insn.row.mnemonic)
+        if condition is not None:
+            arguments.append(Known(_Condition(condition_code(condition.code))))
+        if entry.shaped:
+            arguments.append(Known(insn))
+        arguments += [Known(operand) for operand in operation.operands]
+        result = self.call(entry.function, arguments)
+        if result != Known(None):
+            raise UnsupportedError("an instruction that says how many cycles it took")
+
+
+def supported(operation: Operation, segments: tuple[Segment, ...]) -> bool:
+    """Whether compiled code can do an instruction."""
+    insn = operation.insn
+    if insn.row.klass is not InstructionClass.INNOCUOUS or insn.lock or insn.rep:
+        return False
+    trial = Specialiser(segments)
+    trial.overwrites = overwritten(operation)
+    # Flags as some earlier instruction may have left them, so that what depends on registers is exercised too.
+    trial.flags = FlagState()
+    trial.flags.write(STATUS, Code("t0 + r0", frozenset(("t0", "r0")), 32, loose=True))
+    try:
+        trial.specialise(operation)
+    except (UnsupportedError, AttributeError, KeyError, TypeError, IndexError):
+        return False
+    return True
+
+
+def overwritten(operation: Operation) -> int:
+    """Flags an instruction writes in any case, as a mask."""
+    effects = operation.insn.row.flags
+    if isinstance(effects.undefined, str):
+        count = operation.operands[-1]
+        if not (isinstance(count, Constant) and count.value & _COUNT_MASK):
+            return 0
+    return effects.written & STATUS
+
+
+def dead_flags(operations: Sequence[Operation]) -> list[bool]:
+    """For each instruction, whether the flags it writes are overwritten before anybody can see them.
+
+    Flags are seen by instructions that test them, at the end of the block, and before an instruction that may leave:
+    one that touches memory or divides.
+    """
+    dead = [False] * len(operations)
+    live = STATUS
+    for index in range(len(operations) - 1, -1, -1):
+        operation = operations[index]
+        effects = operation.insn.row.flags
+        dead[index] = not effects.written & STATUS & live and bool(effects.written & STATUS)
+        live = live & ~overwritten(operation) | effects.tested & STATUS
+        if _may_leave(operation):
+            live = STATUS
+    return dead
+
+
+def _may_leave(operation: Operation) -> bool:
+    names = {type(operand).__name__ for operand in operation.operands}
+    mnemonic = operation.insn.row.mnemonic
+    plain = not any("Memory" in name for name in names)
+    return not plain or mnemonic in ("PUSH", "POP", "CALL", "RET", "LEAVE", "DIV", "IDIV", "PUSHFD", "POPFD") or (
+        not operation.operands and mnemonic not in _REGISTERS_ONLY
+    )
+
+
+_REGISTERS_ONLY: Final = frozenset(("CDQ", "CWDE", "NOP", "CLC", "STC", "CMC", "CLD", "STD", "LAHF", "SAHF", "SALC"))
