@@ -9,7 +9,7 @@ from teachvm.app.rail import AskView, CheckView, HintView, PrimaryAction, RailVi
 from teachvm.lesson.expressions import NoValueError
 from teachvm.lesson.journey import Arrival, Journey
 from teachvm.lesson.judging import UnanswerableError
-from teachvm.lesson.model import Ask, Beat, Check, Do, Movement, Run
+from teachvm.lesson.model import Ask, Beat, Check, Do, Movement, Passage, Run
 from teachvm.lesson.progress import LessonRun
 from teachvm.lesson.steps import Step, StepKind
 from teachvm.trace.grain import Grain
@@ -262,10 +262,16 @@ class Flow:
         )
 
     def _prose(self) -> str:
-        beat = self.beat
-        parts = [self.run.lesson.objectives.markdown] if beat.index == 0 else []
-        parts.append(beat.prose.markdown)
-        parts += [part.task.markdown for part in beat.parts if isinstance(part, Do)]
+        """What was said in this beat so far: what comes after a question may give its answer away."""
+        parts = [self.run.lesson.objectives.markdown] if self.beat.index == 0 and not self._asked else []
+        for step in self.run.steps[: self._at + 1]:
+            match step.part:
+                case Passage() as passage:
+                    parts.append(passage.prose.markdown)
+                case Do() as task:
+                    parts.append(task.task.markdown)
+                case _:
+                    pass
         if self.last and self.waiting is Waiting.END:
             parts.append(self.run.lesson.keypoints.markdown)
         return "\n\n".join(filter(None, parts))

@@ -33,6 +33,7 @@ KEYS: tuple[Key, ...] = (
     Key("breakpoint", ("F9",), "Breakpoint", "Set or clear a breakpoint at the selected instruction"),
     Key("stop", ("Esc",), "Stop", "Stop whatever runs; always works"),
     Key("reset", ("F3",), "Reset", "Back to the first moment"),
+    Key("compare", ("Ctrl+D",), "Compare", "Find the first thing this guest could see that differs from bare metal"),
     Key("zoom-in", ("Ctrl+=", "Ctrl++"), "Larger", "Zoom in, drawings too"),
     Key("zoom-out", ("Ctrl+-",), "Smaller", "Zoom out, drawings too"),
     Key("zoom-reset", ("Ctrl+0",), "Normal size", "Zoom back to 100 %"),

@@ -119,6 +119,15 @@ class Listing:
         at = bisect_left(self._pieces, linear, key=_address)
         return at if at < len(self._pieces) and self._pieces[at].address == linear else None
 
+    def before(self, linear: int) -> int | None:
+        """Address of the instruction that ends where another one begins; None where none does."""
+        at = self.index(linear)
+        if not at:
+            return None
+        piece = self._pieces[at - 1]
+        ends = piece.agreement is not None and piece.address + len(piece.data) == linear
+        return piece.address if ends else None
+
     def around(self, linear: int) -> tuple[int, int]:
         """First and behind the last statement of the listing that holds an address."""
         at = max(0, bisect_right(self._pieces, linear, key=_address) - 1)

@@ -16,10 +16,9 @@ from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAcc
 from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
 from teachvm.vmm.addresses import Gva
-from teachvm.vmm.deprivilege import virtual_flags, virtual_selector
 from teachvm.vmm.memory.walk import GuestWalk, PagingMode, look
 from teachvm.vmm.region import FRAME_BYTES as EXCEPTION_FRAME_BYTES
-from teachvm.vmm.view import GuestState, guest_state, state_of, virtual_ring
+from teachvm.vmm.view import GuestState, guest_state, state_of
 from teachvm.vmm.vm import Vm
 from teachvm.world.world import Guest
 
@@ -138,29 +137,17 @@ class Scene:
         if not self.virtualized:
             return state_of(self.hardware)
         held = self.snapshot.state(f"{self.vm}.held")
-        if held.in_guest and self.hardware.cpl == 0:
-            return self._interrupted(held)
-        return guest_state(self.vcpu, held, self.snapshot.state(f"{self.vm}.gdt").copy, self.hardware)
+        table = self.snapshot.state(f"{self.vm}.gdt").copy
+        return guest_state(self.vcpu, held, table, self.hardware, self._frame())
 
-    def _interrupted(self, held: Any) -> GuestState:
-        """The hardware has pushed its frame, and the VMM has not read it yet."""
+    def _frame(self) -> bytes:
+        """The exception frame on the VMM's stack."""
         tenant = self.snapshot.world.host.tenants[self.vm]
         assert isinstance(tenant, Vm)
-        stack = self._page(tenant.region.stack) or bytes(FRAME_BYTES)
-        words = [int.from_bytes(stack[at : at + 4], "little") for at in range(-EXCEPTION_FRAME_BYTES, -4, 4)]
-        eip, cs, eflags, esp, ss = *words, int.from_bytes(stack[-4:], "little")
-        state = state_of(self.vcpu)
-        regs = list(self.hardware.regs)
-        regs[ESP] = esp
-        segs = list(state.segs)
-        for index, selector in ((CS, cs), (SS, ss)):
-            installed = held.installed[index]
-            if installed.selector != selector & 0xFFFF:
-                segs[index] = type(installed)(virtual_selector(selector & 0xFFFF), 0, MASK32, installed.access)
-        return GuestState(
-            tuple(regs), eip, virtual_flags(eflags, state.eflags), tuple(segs), state.ldtr, state.tr, state.gdtr,
-            state.idtr, state.cr0, state.cr2, state.cr3, state.cr4, state.dr, virtual_ring(cs & 3), False,
-        )  # fmt: skip
+        address = tenant.region.frame_address
+        page = self._page(address >> paging.PAGE_SHIFT) or bytes(FRAME_BYTES)
+        offset = address & 0xFFF
+        return page[offset : offset + EXCEPTION_FRAME_BYTES]
 
     @property
     def mode(self) -> PagingMode:
@@ -208,6 +195,12 @@ class Scene:
                 return None
             content += page[here & 0xFFF : (here & 0xFFF) + size - len(content)]
         return content
+
+    def read_host(self, hpa: int, size: int) -> int:
+        """A number in host-physical memory; all ones where there is no RAM, or nobody looked in time."""
+        page = self._page(hpa >> paging.PAGE_SHIFT)
+        offset = hpa & 0xFFF
+        return (1 << 8 * size) - 1 if page is None else int.from_bytes(page[offset : offset + size], "little")
 
     def _entry(self, gpa: int, size: int) -> int:
         raw = self.read_physical(gpa, size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from teachvm.app.comparison import Comparison
 from teachvm.app.control import Control, Direction, Notice
 from teachvm.app.flow import Flow
 from teachvm.app.focus import Focus
@@ -48,6 +49,7 @@ class Session:
         self.lesson = lesson
         self._student = student
         self.control = Control(lesson.spec, lambda spec: build(spec, lesson.folder))
+        self._comparison: Comparison | None = None
         self._cards: dict[str, CardView] = {}
         self._shown: Snapshot | None = None
         self._begin(saved)
@@ -73,8 +75,8 @@ class Session:
 
     @property
     def running(self) -> bool:
-        """Something goes on by itself: a run, or the way to an anchor."""
-        return self.control.running is not None or self.flow.travelling
+        """Something goes on by itself: a run, the way to an anchor, a comparison."""
+        return self.control.running is not None or self.flow.travelling or self._comparison is not None
 
     @property
     def stage(self) -> tuple[str, ...]:
@@ -155,6 +157,7 @@ class Session:
 
     def stop(self) -> None:
         """Stop whatever goes on; always works."""
+        self._comparison = None
         self.flow.cancel()
         self.control.stop()
 
@@ -171,7 +174,29 @@ class Session:
         elif self.control.running is not None:
             self.control.work(keep_going)
             self.flow.moved()
+        elif self._comparison is not None:
+            said = self._comparison.advance(keep_going)
+            if said is not None:
+                self._comparison = None
+                self.control.notice = Notice(said)
         return self.running
+
+    @property
+    def why_not_comparable(self) -> str:
+        """Why this guest cannot be held against bare metal; empty if it can."""
+        if len(self.lesson.spec.host.vms) > 1:
+            return "Several guests share this host; bare metal runs one operating system."
+        return "" if self.control.virtualized else "This guest runs on bare metal already."
+
+    def compare(self) -> None:
+        """Begin to look for the first difference from bare metal; `work` does it, and the notice says what came out."""
+        self.stop()
+        why = self.why_not_comparable
+        if why:
+            self.control.notice = Notice(why, failure=True)
+            return
+        self._comparison = Comparison(self.control.world.spec, self.lesson.folder)
+        self.control.notice = Notice("The same guest runs on bare metal beside this one, step by step …")
 
     def reset(self) -> None:
         """Back to where the beat begins; pressed there, to the first beat."""

@@ -59,6 +59,9 @@ class BareGuest:
             self.completed += 1
             clock.retire(cycles)
 
+    def wake(self) -> None:
+        """A device is due: it is served before the next instruction."""
+
     def _wait(self) -> None:
         due = self.board.next_due()
         if not self.cpu.eflags & IF:

@@ -38,6 +38,9 @@ class Tenant(Protocol):
     def turn(self) -> None:
         """Let the processor do the next thing for this tenant: complete one instruction, or take one interruption."""
 
+    def wake(self) -> None:
+        """The time a blocked tenant waited for has come."""
+
     def register(self, registry: Registry) -> None:
         """Enter the tenant's state in a world's registry."""
 
@@ -97,7 +100,8 @@ class Host:
         self._running: Tenant | None = None
 
     def restored(self) -> None:
-        """Find the running tenant again."""
+        """Find the running tenant again; a stop inside a unit may have left something caught."""
+        self.caught = None
         current = self.scheduler.current
         self._running = None if current is None else self.tenants[current]
 
@@ -149,6 +153,8 @@ class Host:
         if self.clock.n != before:
             tenant.stalled = 0
             return
+        if tenant.wake_at is not None:
+            return
         tenant.stalled += 1
         if tenant.stalled > MOST_DELIVERIES and tenant.ended is None:
             text = (
@@ -174,6 +180,7 @@ class Host:
         for tenant in self.tenants.values():
             if tenant.wake_at is not None and tenant.wake_at <= now:
                 tenant.wake_at = None
+                tenant.wake()
                 self.scheduler.ready(tenant.name)
 
     def deadline(self) -> int | None:
@@ -195,6 +202,7 @@ class Host:
     def block(self, tenant: Tenant, wake_at: int) -> None:
         """A tenant has nothing to do until a time in host cycles."""
         tenant.wake_at = wake_at
+        tenant.stalled = 0
         self._leave(tenant)
 
     def end(self, tenant: Tenant, reason: StopReason) -> None:
@@ -219,12 +227,11 @@ class Host:
         clock = self.clock
         if self.timer is None:
             clock.retire(max(0, due - clock.cycles))
-            return
-        # The host itself halts with its timer armed, and takes the interrupt when it comes.
-        at = self.timer.arm(due)
-        clock.retire(at - clock.cycles)
-        board = self.machine.board
-        board.service()
-        if board.pic.pending:
-            board.pic.acknowledge()
-            self.timer.end_of_interrupt()
+        else:
+            # The host itself halts with its timer armed, and takes the interrupt when it comes.
+            clock.retire(self.timer.arm(due) - clock.cycles)
+            self.machine.board.service()
+            if self.machine.board.pic.pending:
+                self.machine.board.pic.acknowledge()
+                self.timer.end_of_interrupt()
+        self.wake_due()

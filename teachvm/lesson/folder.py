@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from teachvm.isa.assembler.resolver import FolderResolver, ResolveError
 from teachvm.lesson.markdown import lines_of
-from teachvm.lesson.problems import Complaints, LessonError, Place, Problem
+from teachvm.lesson.problems import Complaints, LessonError, Place, Problem, quoted
 
 LESSON_FILE = "lesson.md"
 INSTRUCTOR_FILE = "instructor.yaml"
@@ -32,6 +33,16 @@ class Folder:
         except ResolveError:
             return False
         return True
+
+    def problem_with_image(self, link: str) -> str:
+        """What is wrong with an image's link: it has to be one of the lesson's own files; nothing if it is."""
+        if ":" in link:
+            return f"an image is a file in the lesson's folder, not {quoted(link)}"
+        try:
+            FolderResolver(self.path).read(unquote(link), MAX_FILE_BYTES)
+        except ResolveError as error:
+            return in_lesson(error)
+        return ""
 
     def text(self, file: str) -> str:
         """The text of one of the lesson's files.

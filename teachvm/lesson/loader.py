@@ -39,7 +39,7 @@ def load(path: FilePath) -> model.Lesson:
         raise AssertionError("a lesson without front matter has an error")
     setting = set_up(front, document, folder, complaints)
     body = _Body(folder, complaints, setting.known)
-    for part in split(markdown, offset, complaints):
+    for part in split(markdown, offset, complaints, folder.problem_with_image):
         body.take(part)
     body.end()
     instructor = _instructor(folder, front, body, setting) if not complaints.broken else model.Instructor()
@@ -167,7 +167,7 @@ class _Body:
                 beat.parts.append(model.Hint(title, prose, piece.place, solution))
 
     def _only_prose(self, piece: Piece) -> None:
-        for part in split(piece.body, piece.first.line - 1, self.complaints):
+        for part in split(piece.body, piece.first.line - 1, self.complaints, self.folder.problem_with_image):
             if not isinstance(part, Passage):
                 what = "heading" if isinstance(part, Heading) else "block"
                 self.complaints.error(part.place, f"a {what} cannot stand inside {{{piece.name}}}")

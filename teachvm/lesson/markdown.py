@@ -8,7 +8,7 @@ Raw HTML is not let through.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,7 @@ class Passage:
 
 
 Part = Heading | Piece | Passage
+ImageCheck = Callable[[str], str]
 
 
 def _parser() -> MarkdownIt:
@@ -117,13 +118,14 @@ def html(markdown: str) -> str:
     return rendered
 
 
-def split(source: str, offset: int, complaints: Complaints) -> list[Part]:
+def split(source: str, offset: int, complaints: Complaints, image: ImageCheck | None = None) -> list[Part]:
     """Cut a lesson's text into headings, blocks and prose between them.
 
     Args:
         source: The Markdown.
         offset: Lines of the file before its first line.
         complaints: Takes what is wrong.
+        image: Says what is wrong with an image's link.
     """
     parser = _parser()
     try:
@@ -131,6 +133,11 @@ def split(source: str, offset: int, complaints: Complaints) -> list[Part]:
     except RecursionError:
         complaints.error(Place(offset + 1), "the Markdown is nested too deeply")
         return []
+    if image is not None:
+        for token in tokens:
+            for child in token.children or ():
+                if child.type == "image" and (problem := image(str(child.attrs.get("src", "")))):
+                    complaints.error(Place(offset + _span(token)[0] + 1), problem)
     return _Splitter(parser, source, offset, complaints).parts(tokens)
 
 

@@ -193,7 +193,8 @@ class Timeline:
             return here
         floor = Moment(here.n) if here.phase else Moment(here.n - 1)
         shown = visible or _any
-        moments = [e.at for e in self._recorder.log.of(Event, Moment(floor.n, 1), here) if shown(e)]
+        # Only phases are looked at on the way forward: other events of the same moment are no place to stand.
+        moments = [e.at for e in self._recorder.log.of(Event, Moment(floor.n, 1), here) if e.PHASE and shown(e)]
         return self.seek(moments[-1] if moments else floor)
 
     def back_instruction(self) -> Moment:

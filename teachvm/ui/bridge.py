@@ -90,6 +90,12 @@ class SessionBridge(QObject):
         self.session.start(Direction.BACKWARD)
         self.resume()
 
+    def compare(self) -> None:
+        """Hold the guest against bare metal."""
+        self._rest()
+        self.session.compare()
+        self.resume()
+
     def stop(self) -> None:
         """Stop; always works."""
         self._rest()

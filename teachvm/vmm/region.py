@@ -68,6 +68,12 @@ _PURPOSES: Final = ("page table", "GDT", "IDT", "TSS", "stack", "entry stubs")
 _PRESENT: Final = paging.P | paging.RW | paging.A | paging.D
 
 
+def unpack_frame(frame: bytes) -> tuple[int, int, int, int, int]:
+    """EIP, CS, EFLAGS, ESP and SS of a frame that changed stacks."""
+    eip, cs, eflags, esp, ss = struct.unpack("<5I", frame)
+    return eip, cs & 0xFFFF, eflags, esp, ss & 0xFFFF
+
+
 def stub(vector: int) -> int:
     """Linear address of the entry stub of a vector; the body of the VMM, which is modelled, stands before it."""
     return ENTRY_BASE + vector * STUB_BYTES
@@ -117,15 +123,19 @@ class VmmRegion:
     def write_frame(self, eip: int, cs: int, eflags: int, esp: int, ss: int) -> None:
         """Put on the VMM's stack what IRETD pops to go to the guest."""
         frame = struct.pack("<5I", eip, cs, eflags, esp, ss)
-        self.host.machine.memory.write_bytes(self._frame, frame)
+        self.host.machine.memory.write_bytes(self.frame_address, frame)
 
     def read_frame(self) -> tuple[int, int, int, int, int]:
         """What the hardware pushed when it left the guest: EIP, CS, EFLAGS, ESP, SS."""
-        eip, cs, eflags, esp, ss = struct.unpack("<5I", self.host.machine.memory.read_bytes(self._frame, FRAME_BYTES))
-        return eip, cs & 0xFFFF, eflags, esp, ss & 0xFFFF
+        return unpack_frame(self.frame())
+
+    def frame(self) -> bytes:
+        """The frame as it lies in memory."""
+        return self.host.machine.memory.read_bytes(self.frame_address, FRAME_BYTES)
 
     @property
-    def _frame(self) -> int:
+    def frame_address(self) -> int:
+        """Host-physical address of the frame at the top of the VMM's stack."""
         return (self.stack << 12) + paging.PAGE_SIZE - FRAME_BYTES
 
     def write_slot(self, index: int, descriptor: bytes) -> None:

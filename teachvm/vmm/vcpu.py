@@ -30,7 +30,6 @@ from teachvm.machine.cpu import Cpu
 from teachvm.machine.events import HandlerEntered, PageWalked
 from teachvm.machine.exceptions import Interruption
 from teachvm.machine.interrupts import deliver_through_idt
-from teachvm.machine.tlb import Tlb, TlbEntry
 from teachvm.trace.events import Event
 from teachvm.trace.recorder import Recorder
 from teachvm.vmm.addresses import Gva
@@ -40,7 +39,7 @@ from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.shadow import ShadowTables
 from teachvm.vmm.memory.walk import PagingMode
 from teachvm.vmm.region import FRAME_BASE, GDTR, IDTR, RESUME, TR, VMM_CS, VMM_SS
-from teachvm.vmm.view import GuestState, guest_segments, guest_state, virtual_ring
+from teachvm.vmm.view import GuestState, guest_segments, guest_state, same_or_loaded, virtual_ring
 
 GUEST_CR0: Final = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_TS | CR0_MP | CR0_PE
 """CR0 while a guest runs: paging for isolation, WP for write traces, TS so that FPU use would be noticed."""
@@ -71,28 +70,28 @@ class EmulationRecorder(Recorder):
             self.handler = fields["vector"]
 
 
-class ShadowTlb(Tlb):
-    """The VCPU's TLB: the shadow tables, with the hardware's TLB in front of them, are what it stands for.
+class SoftwareCpu(Cpu):
+    """The processor the VMM executes guest instructions on: the same CPU, over guest-physical memory, without a TLB.
 
-    It holds no entries, so the software CPU walks the guest's tables on each access; what the guest asks to be dropped
-    is dropped there.
+    What stands for the guest's TLB are the shadow tables with the hardware's TLB in front of them; what the guest asks
+    to be flushed is flushed there.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.page_dropped: Callable[[int], None] = _ignore_page
-        self.all_dropped: Callable[[], None] = _ignore_all
+    DERIVED: ClassVar[tuple[str, ...]] = (*Cpu.DERIVED, "page_flushed", "all_flushed")
 
-    def insert(self, entry: TlbEntry) -> None:
-        """Keep nothing."""
+    def __init__(self, name: str, memory: GuestMemory, board: Board, recorder: Recorder) -> None:
+        super().__init__(name, memory, board.ports, recorder, None)
+        self.interrupts = board.pic
+        self.page_flushed: Callable[[Gva], None] = _ignore_page
+        self.all_flushed: Callable[[], None] = _ignore_all
 
-    def invalidate(self, linear: int) -> None:
-        """INVLPG."""
-        self.page_dropped(linear)
-
-    def flush(self) -> None:
+    def flush_tlb(self, cause: str) -> None:
         """A load of CR3, or a change of PG or PSE."""
-        self.all_dropped()
+        self.all_flushed()
+
+    def invalidate_page(self, linear: int) -> None:
+        """INVLPG."""
+        self.page_flushed(Gva(linear))
 
 
 class Vcpu:
@@ -130,11 +129,13 @@ class Vcpu:
             shadow: What the hardware will walk.
         """
         self.name = name
-        tlb = ShadowTlb()
-        tlb.page_dropped = lambda linear: shadow.drop_page(Gva(linear))
-        tlb.all_dropped = self._flushed
-        self.cpu = cpu = Cpu(name, memory, board.ports, None, tlb)
-        cpu.interrupts = board.pic
+        self._hardware = host.machine.cpu
+        self._visible = host.recorder
+        self._quiet = EmulationRecorder(host.recorder)
+        self.cpu = cpu = SoftwareCpu(name, memory, board, self._quiet)
+        cpu.page_flushed = shadow.drop_page
+        cpu.all_flushed = self._flushed
+        cpu.deliver = self._deliver
         region = shadow.region
         self.gdt = ShadowGdt(memory, region, shadow)
         self.region = region
@@ -144,11 +145,6 @@ class Vcpu:
         self.flush = False
         self.delivered: Interruption | None = None
         """What the software CPU delivered last; looked at right after."""
-        self._hardware = host.machine.cpu
-        self._visible = host.recorder
-        self._quiet = EmulationRecorder(host.recorder)
-        cpu.recorder = self._quiet
-        cpu.deliver = self._deliver
 
     @property
     def mode(self) -> PagingMode:
@@ -157,7 +153,7 @@ class Vcpu:
 
     def state(self) -> GuestState:
         """What the guest sees of its processor now."""
-        return guest_state(self.cpu, self, self.gdt.copy, self._hardware)
+        return guest_state(self.cpu, self, self.gdt.copy, self._hardware, self.region.frame())
 
     def show_walks(self, shown: bool) -> None:
         """Let the software CPU's page walks be phases, or not."""
@@ -190,8 +186,7 @@ class Vcpu:
         hardware, cpu = self._hardware, self.cpu
         held = list(hardware.segs)
         for index, selector in ((CS, cs), (SS, ss)):
-            installed = self.installed[index]
-            held[index] = installed if installed.selector == selector else Segment(selector, 0, 0, 0)
+            held[index] = same_or_loaded(self.installed[index], selector)
         cpu.segs[:] = guest_segments(cpu.segs, self.installed, held, self.gdt.copy)
         cpu.regs[:] = hardware.regs
         cpu.regs[ESP] = esp
@@ -258,7 +253,7 @@ class Vcpu:
         hardware.restored()
 
 
-def _ignore_page(linear: int) -> None:
+def _ignore_page(linear: Gva) -> None:
     """Nobody listens."""
 
 

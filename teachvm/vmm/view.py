@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from teachvm.isa.descriptors import Segment, TableRegister
-from teachvm.isa.operands import CS, SS
+from teachvm.isa.operands import CS, ESP, SS
 from teachvm.vmm.deprivilege import virtual_flags, virtual_selector
 from teachvm.vmm.descriptors import guest_descriptor
+from teachvm.vmm.region import unpack_frame
 
 
 class Processor(Protocol):
@@ -136,22 +137,32 @@ def state_of(cpu: Processor) -> GuestState:
     )
 
 
-def guest_state(vcpu: Processor, held: Held, table: bytes, hardware: Processor) -> GuestState:
+def guest_state(vcpu: Processor, held: Held, table: bytes, hardware: Processor, frame: bytes) -> GuestState:
     """What a guest sees of its processor.
+
+    Between the exception and the first thing the VMM does, the guest's EIP, CS, EFLAGS, ESP and SS are in the frame the
+    hardware has pushed onto the VMM's stack.
 
     Args:
         vcpu: The VCPU's software CPU.
         held: What the VMM installed in the hardware.
         table: The guest's GDT as copied.
-        hardware: The physical CPU; looked at only while it runs this guest.
+        hardware: The physical CPU; looked at only while it has this guest's registers.
+        frame: Twenty bytes from `VmmRegion.frame_address`.
     """
     if not held.in_guest:
         return state_of(vcpu)
+    regs, segs, eip, eflags, cpl = list(hardware.regs), list(hardware.segs), hardware.eip, hardware.eflags, hardware.cpl
+    if cpl == 0:
+        eip, cs, eflags, regs[ESP], ss = unpack_frame(frame)
+        cpl = cs & 3
+        for index, selector in ((CS, cs), (SS, ss)):
+            segs[index] = same_or_loaded(held.installed[index], selector)
     return GuestState(
-        tuple(hardware.regs),
-        hardware.eip,
-        virtual_flags(hardware.eflags, vcpu.eflags),
-        guest_segments(vcpu.segs, held.installed, hardware.segs, table),
+        tuple(regs),
+        eip,
+        virtual_flags(eflags, vcpu.eflags),
+        guest_segments(vcpu.segs, held.installed, segs, table),
         vcpu.ldtr,
         vcpu.tr,
         vcpu.gdtr,
@@ -161,9 +172,18 @@ def guest_state(vcpu: Processor, held: Held, table: bytes, hardware: Processor) 
         vcpu.cr3,
         vcpu.cr4,
         tuple(vcpu.dr),
-        virtual_ring(hardware.cpl),
+        virtual_ring(cpl),
         False,
     )
+
+
+def same_or_loaded(installed: Segment, selector: int) -> Segment:
+    """CS or SS from the frame, which keeps the selector only; the hidden part cannot have changed under the selector.
+
+    The shadow GDT is written by the VMM alone, so a register that has the same selector was loaded from the same
+    descriptor.
+    """
+    return installed if installed.selector == selector else Segment(selector, 0, 0, 0)
 
 
 def virtual_ring(cpl: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from teachvm.host.host import Host
 from teachvm.host.stop import StopReason
@@ -22,6 +22,10 @@ from teachvm.vmm.vcpu import Vcpu
 
 ENGINES: dict[Technique, Callable[[Vm], Engine]] = {Technique.TRAP_AND_EMULATE: TrapAndEmulate}
 """How a VM is run, by technique."""
+
+
+MOST_ITERATIONS: Final = 256
+"""Iterations of a repeated string instruction emulated in one entry: a wild guest may ask for four thousand million."""
 
 
 class Vm:
@@ -104,7 +108,7 @@ class Vm:
         self.board = devices_for(name, self.guest_time, host.recorder)
         self.vcpu = Vcpu(name, host, self.memory, self.board, self.shadow)
         self.vcpu.cpu.tsc = self.guest_time
-        self.vcpu.cpu.budget = lambda: max(1, self.board.timer.due - self.time)
+        self.vcpu.cpu.budget = lambda: min(MOST_ITERATIONS, max(1, self.board.timer.due - self.time))
         self.ledger = Ledger()
         self.memory.wrote = self._table_written
         self.shadow.dropped = self._shadow_dropped
@@ -157,7 +161,7 @@ class Vm:
         """The guest waits for its next virtual device."""
         self.idle_until = self.board.next_due()
 
-    def awake(self) -> None:
+    def wake(self) -> None:
         """The time a halted guest waited for has come."""
         if self.idle_until is not None:
             self.time = max(self.time, self.idle_until)

@@ -137,3 +137,10 @@ def test_a_guest_that_crashes_or_floods_is_a_message_and_no_more(tmp_path: Path)
         body = '## One\nText.\n\n```{run}\nuntil: "stopped and false"\nlimit: 20000\n```\n'
         (found,) = _headlines(write_lesson(tmp_path, body, head))
         assert expected[name] in found
+
+
+def test_the_example_of_the_lesson_format_comes_true_as_it_is_written() -> None:
+    report = check(Path(__file__).parent / "data" / "good" / "example")
+    assert [str(problem) for problem in report.problems] == []
+    assert report.answers == {"q-if": "1: only the VCPU's copy changed"}
+    assert report.points == 3

@@ -10,7 +10,19 @@ from collections.abc import Callable
 from typing import Final
 
 from teachvm.app.presentation import CardView
-from teachvm.app.presenters import guest_code, timeline, vcpu_and_cpu, who_is_running
+from teachvm.app.presenters import (
+    console,
+    event_log,
+    guest_code,
+    guest_walk,
+    memory,
+    registers,
+    timeline,
+    tlb,
+    vcpu_and_cpu,
+    vmm_entries,
+    who_is_running,
+)
 from teachvm.app.snapshot import Snapshot
 
 Presenter = Callable[[Snapshot, Snapshot | None], CardView]
@@ -19,6 +31,13 @@ PRESENTERS: Final[dict[str, Presenter]] = {
     "who-is-running": who_is_running.present,
     "guest-code": guest_code.present,
     "vcpu-and-cpu": vcpu_and_cpu.present,
+    "registers": registers.present,
+    "memory": memory.present,
+    "guest-walk": guest_walk.present,
+    "tlb": tlb.present,
+    "console": console.present,
+    "vmm-entries": vmm_entries.present,
+    "event-log": event_log.present,
     "timeline": timeline.present,
 }
 

@@ -4,9 +4,9 @@ Role: meanings named by the opcode rows: load, compute, store, then flags and re
 half done.
 May import: the rest of `machine`, `isa`, `trace`.
 
-Design notes: a meaning is a plain function over bound operands. It has no loop, no `try` and no state of its own
-(repeated string instructions excepted), so that it can be specialised for its operands and joined with others into
-compiled blocks. Importing the package fills the register.
+Design notes: a meaning is a plain function over bound operands: no `try`, no state of its own, and a loop only where
+the instruction itself goes over several things (PUSHA, ENTER, strings). So it can be specialised for its operands and
+joined with others into compiled blocks. Importing the package fills the register.
 """
 
 from teachvm.machine.instructions import arithmetic, bits, data, flow, segments, strings, system

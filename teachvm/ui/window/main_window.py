@@ -50,6 +50,7 @@ class MainWindow(QWidget):
         self.key_sheet: KeySheet | None = None
         self.bridge: SessionBridge | None = None
         self.lesson_path: Path | None = None
+        self._listening = False
         self.pages = QStackedWidget()
         self.pages.addWidget(self.library)
         self.pages.addWidget(self.page)
@@ -80,9 +81,6 @@ class MainWindow(QWidget):
         self.page.rail.commanded.connect(self.command)
         self.page.actor_changed.connect(self.header.chip.show_actor)
         self._watcher.saved.connect(self.reload)
-        app = QApplication.instance()
-        if app is not None:
-            app.installEventFilter(self)
 
     def _bind(self) -> None:
         doers: dict[str, Callable[[], object]] = {
@@ -99,6 +97,7 @@ class MainWindow(QWidget):
             "stop": self._on("stop", lambda bridge: bridge.stop()),
             "reset": self._on("reset", self._reset),
             "breakpoint": self._on("breakpoint", lambda _bridge: self._breakpoint()),
+            "compare": self._on("compare", lambda bridge: bridge.compare()),
             "zoom-in": lambda: self._zoom(+1),
             "zoom-out": lambda: self._zoom(-1),
             "zoom-reset": lambda: self._zoom(0),
@@ -197,6 +196,7 @@ class MainWindow(QWidget):
             self.bridge.moved.disconnect(self.refresh)
             self.bridge.deleteLater()
             self.bridge = None
+            self._listen(False)
 
     # --- painting ------------------------------------------------------------------------------------------------
 
@@ -208,6 +208,7 @@ class MainWindow(QWidget):
         session = bridge.session
         self.header.show_header(session.header())
         self.header.transport.show_running(bridge.running)
+        self._listen(bridge.running)
         self.page.refresh()
         self.page.arrange()
         if self.notes.isVisible():
@@ -220,10 +221,12 @@ class MainWindow(QWidget):
         none = "Open a lesson first."
         for name in ("run", "run-back", "step", "back", "step-instruction", "back-instruction", "next-trap"):
             allow(name, bridge is not None, none)
-        for name in ("previous-trap", "next-beat", "previous-beat", "reset", "breakpoint", "stop"):
+        for name in ("previous-trap", "next-beat", "previous-beat", "reset", "breakpoint", "stop", "compare"):
             allow(name, bridge is not None, none)
         if bridge is None:
             return
+        why = bridge.session.why_not_comparable
+        allow("compare", not why, why)
         begun = bridge.session.position.n > 0 or bridge.session.position.phase > 0
         for name in ("back", "back-instruction", "previous-trap", "run-back"):
             allow(name, begun, "This is the beginning: there is nothing before it.")
@@ -352,6 +355,13 @@ class MainWindow(QWidget):
             problem = self.progress.keep(session.lesson.id, session.saved())
             if problem:
                 self.notice.say(problem)
+
+    def _listen(self, running: bool) -> None:
+        """While something runs, look at every key before anybody else does; at rest, at none: it costs time."""
+        app = QApplication.instance()
+        if app is not None and running != self._listening:
+            self._listening = running
+            (app.installEventFilter if running else app.removeEventFilter)(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Esc stops whatever runs, wherever the focus is; what else Esc does there, it does too."""

@@ -1,4 +1,4 @@
-"""Naming an entry: which instruction, or whose fault, brought the hardware into the VMM.
+"""Naming an entry: which instruction brought the hardware into the VMM, and why.
 
 Only names and costs depend on it. What then happens to the guest is decided by the software CPU, which executes the
 same instruction with the guest's own tables and privilege: it completes, or it faults as it would on bare metal.
@@ -17,13 +17,10 @@ from teachvm.isa.operands import CS, DS, EDI, ES, ESI, SS, Creg, Dreg, Mem, Sreg
 from teachvm.isa.row import InstructionClass
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.exceptions import Fault
-from teachvm.vmm.addresses import Gfn, Gpa, Gva
+from teachvm.vmm.addresses import Gva
 from teachvm.vmm.entries import EntryReason
-from teachvm.vmm.events import FaultKind
 from teachvm.vmm.memory.guest import GuestMemory
-from teachvm.vmm.memory.shadow import ShadowTables
-from teachvm.vmm.memory.walk import GuestWalk, PagingMode, look
-from teachvm.vmm.region import VMM_BASE
+from teachvm.vmm.memory.walk import PagingMode, look
 
 BY_MNEMONIC: Final = {
     "CLI": EntryReason.CLI,
@@ -170,32 +167,3 @@ def _offset(cpu: Cpu, operand: Mem) -> int:
     if operand.index is not None:
         offset += cpu.regs[operand.index] * operand.scale
     return offset & (1 << operand.adsize) - 1
-
-
-def fault_kind(
-    memory: GuestMemory, shadow: ShadowTables, linear: Gva, walk: GuestWalk, *, write: bool, error: int | None
-) -> FaultKind:
-    """Whose page fault it is.
-
-    Args:
-        memory: The guest's physical memory.
-        shadow: What the hardware walked.
-        linear: The faulting gVA.
-        walk: The guest's own entries for it.
-        write: The access was a store.
-        error: What the guest's entries say to the access: an error code, or None.
-
-    Source: Adams & Agesen, ASPLOS 2006, §2.4.
-    """
-    if error is not None:
-        return FaultKind.TRUE
-    gfn = Gfn(Gpa(walk.gpa) >> paging.PAGE_SHIFT)
-    if linear >= VMM_BASE or not all(
-        memory.is_ram(each) for each in (gfn, walk.directory, walk.table) if each is not None
-    ):
-        return FaultKind.MMIO
-    if write and gfn in memory.traced:
-        return FaultKind.TRACE
-    if write and not walk.dirty and shadow.entry(linear) is not None:
-        return FaultKind.DIRTY
-    return FaultKind.HIDDEN

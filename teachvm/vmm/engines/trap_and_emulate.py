@@ -15,22 +15,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from teachvm.host.stop import StopKind, StopReason
-from teachvm.isa import paging
 from teachvm.isa.control import DR6_BS
 from teachvm.isa.decode import Insn
 from teachvm.isa.exceptions import Vector
 from teachvm.isa.flags import IF, RF
 from teachvm.isa.text import row_text
-from teachvm.machine.exceptions import CpuStopped, Fault, Interruption, Source
-from teachvm.machine.mmu import Access
+from teachvm.machine.exceptions import CpuStopped, Interruption, Source
 from teachvm.trace.state import Stateful
-from teachvm.vmm.addresses import Gva, Hfn
+from teachvm.vmm.addresses import Gva
 from teachvm.vmm.changes import changes
-from teachvm.vmm.engines.classify import exception_reason, fault_kind, instruction_at
+from teachvm.vmm.engines.classify import exception_reason, instruction_at
+from teachvm.vmm.engines.page_faults import fill, held_against_guest, walk_visibly
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import (
     DerivedDropped,
-    FaultClassified,
     FaultKind,
     FaultReflected,
     GuestResumed,
@@ -38,12 +36,10 @@ from teachvm.vmm.events import (
     InstructionEmulated,
     InstructionInterpreted,
     InterruptInjected,
-    ShadowFilled,
     VcpuBlocked,
     VcpuSwitched,
     VmmEntered,
 )
-from teachvm.vmm.memory.walk import look
 from teachvm.vmm.techniques import Technique
 
 if TYPE_CHECKING:
@@ -99,6 +95,7 @@ class TrapAndEmulate:
         if cycles:
             self.vm.completed(cycles, direct=True)
             self.vcpu.retired = True
+            shadow, resume_flag = False, 0
         caught = self.host.caught
         if caught is not None:
             self.host.caught = None
@@ -115,7 +112,7 @@ class TrapAndEmulate:
         elif interruption.source is Source.TRAP:
             self._trap(interruption)
         elif interruption.vector == Vector.PF and interruption.cr2 is not None:
-            self._page_fault(interruption, Gva(interruption.cr2))
+            self._page_fault(interruption)
         else:
             insn, code = instruction_at(self.vcpu.cpu, self.vm.memory)
             self._open(exception_reason(self.vcpu.cpu, interruption.vector, insn), interruption)
@@ -141,70 +138,25 @@ class TrapAndEmulate:
         self._reflected()
         self._go_on()
 
-    # ---- page faults ---------------------------------------------------------------------------
-
-    def _page_fault(self, interruption: Interruption, linear: Gva) -> None:
+    def _page_fault(self, interruption: Interruption) -> None:
         """Hold the fault against the guest's own tables, and act accordingly.
 
         Source: Adams & Agesen, ASPLOS 2006, §2.4; Agesen et al., OSR 44(4) 2010, §3.2.
         """
         vm, cpu = self.vm, self.vcpu.cpu
-        assert interruption.error is not None
-        write = bool(interruption.error & paging.ERROR_WR)
-        user = bool(interruption.error & paging.ERROR_US)
-        mode = self.vcpu.mode
-        walk = look(vm.memory.read, mode, linear)
-        error = walk.error(write=write, user=user, wp=mode.wp)
-        kind = fault_kind(vm.memory, vm.shadow, linear, walk, write=write, error=error)
-        self._open(kind.reason, interruption)
-        if mode.enabled:
-            self._walk(linear, write=write, user=user)
-        self.recorder.mark(
-            FaultClassified,
-            vm=vm.name,
-            kind=kind,
-            linear=linear,
-            gpa=None if kind is FaultKind.TRUE else walk.gpa,
-            guest_saw=kind is FaultKind.TRUE,
-            write=write,
-            user=user,
-        )
-        if kind is FaultKind.TRUE:
-            cpu.deliver(cpu, Interruption(Vector.PF, error, Source.FAULT, cpu.eip, linear))
-            self._reflected()
-            self._go_on()
-        elif kind in (FaultKind.HIDDEN, FaultKind.DIRTY):
-            self._fill(linear, write=write)
-            self._go_on()
-        else:
-            self._emulate(*instruction_at(cpu, vm.memory))
-
-    def _walk(self, linear: Gva, *, write: bool, user: bool) -> None:
-        """Let the VCPU's page walker walk, visibly: it sets A and D in the guest's entries as hardware does."""
-        cpu = self.vcpu.cpu
-        self.vcpu.show_walks(True)
-        try:
-            cpu.translate(linear, Access.WRITE if write else Access.READ, user)
-        except Fault:
-            # A true fault: the walker has set what it sets on the way to one, and the kind is known already.
-            pass
-        finally:
-            self.vcpu.show_walks(False)
-
-    def _fill(self, linear: Gva, *, write: bool) -> None:
-        """Write the shadow entry for a page whose guest entries have A and D set now."""
-        vm, mode = self.vm, self.vcpu.mode
-        vm.shadow.activate(mode)
-        walk = look(vm.memory.read, mode, linear)
-        entry = vm.shadow.fill(linear, walk, write=write, wp=mode.wp)
-        self.recorder.mark(
-            ShadowFilled,
-            vm=vm.name,
-            linear=linear & paging.FRAME,
-            gpa=walk.gpa & paging.FRAME,
-            hpa=entry & paging.FRAME,
-            entry=entry,
-        )
+        fault = held_against_guest(vm, interruption)
+        self._open(fault.kind.reason, interruption)
+        walk_visibly(vm, fault)
+        match fault.kind:
+            case FaultKind.TRUE:
+                cpu.deliver(cpu, Interruption(Vector.PF, fault.error, Source.FAULT, cpu.eip, fault.linear))
+                self._reflected()
+                self._go_on()
+            case FaultKind.HIDDEN | FaultKind.DIRTY:
+                fill(vm, fault)
+                self._go_on()
+            case FaultKind.TRACE | FaultKind.MMIO:
+                self._emulate(*instruction_at(cpu, vm.memory))
 
     # ---- emulation -----------------------------------------------------------------------------
 
@@ -227,6 +179,8 @@ class TrapAndEmulate:
         vm.service()
         if not vcpu.cpu.halted and not self._interruptible() and self._needs_software() is None:
             self._resume()
+        # If the VMM keeps control, the entry goes on; the instruction's own cycles are not the VMM's.
+        self.entered_at += cycles
         self.clock.retire(cycles)
 
     def _reflected(self) -> None:
@@ -248,7 +202,6 @@ class TrapAndEmulate:
     def _go_on(self) -> None:
         """The VMM has control: deliver what is due, then resume the guest, or interpret, or wait."""
         vm, cpu = self.vm, self.vcpu.cpu
-        vm.awake()
         vm.service()
         while self._interruptible():
             self._deliver_pending()
@@ -398,8 +351,3 @@ class TrapAndEmulate:
         freed = vm.shadow.drop_derived()
         self.recorder.emit(DerivedDropped, vm=vm.name, frames=freed)
         return freed
-
-
-def shadow_frames(vm: Vm) -> tuple[Hfn, ...]:
-    """Host frames that hold a VM's shadow directories and tables."""
-    return (*vm.shadow.directories.values(), *vm.shadow.tables.values())

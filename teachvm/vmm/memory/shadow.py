@@ -29,6 +29,10 @@ LEAST_BUDGET: Final = 16
 """One instruction can need a directory and twelve tables at once; fewer frames could evict each other for ever."""
 
 
+FLOOD: Final = 3
+"""Stores to a guest table, without the hardware needing it in between, after which it is no longer shadowed."""
+
+
 class DirectoryKey(NamedTuple):
     """What a shadow directory was made from: a guest directory, and CR0.WP, which changes what entries mean."""
 
@@ -57,10 +61,12 @@ class ShadowTables:
 
     State, apart from the contents of those frames: which guest table each stands for (`directories`, `tables`), where
     tables are linked (`links`: physical address of a shadow directory entry to table frame), which guest frame each
-    leaf maps (`leaves`: physical address of the entry to guest frame), and which directory is in use (`active`).
+    leaf maps (`leaves`: physical address of the entry to guest frame), and which directory is in use (`active`). `pool`
+    holds unused frames of the least number guaranteed to the VM; `floods` counts stores to a shadowed guest table since
+    the hardware last needed it.
     """
 
-    STATE: ClassVar[tuple[str, ...]] = ("directories", "tables", "links", "leaves", "active")
+    STATE: ClassVar[tuple[str, ...]] = ("directories", "tables", "links", "leaves", "active", "pool", "floods")
     DERIVED: ClassVar[tuple[str, ...]] = ("memory", "region", "budget", "owner", "flush", "dropped", "_host", "_ram")
 
     def __init__(self, memory: GuestMemory, region: VmmRegion, vm: str, budget: int = DEFAULT_BUDGET) -> None:
@@ -74,6 +80,7 @@ class ShadowTables:
 
         Raises:
             ValueError: The budget is too small for one instruction.
+            OutOfFramesError: The host cannot guarantee that many.
         """
         if budget < LEAST_BUDGET:
             raise ValueError(f"shadow tables need at least {LEAST_BUDGET} frames")
@@ -92,6 +99,8 @@ class ShadowTables:
         self.links: dict[int, Hfn] = {}
         self.leaves: dict[int, Gfn] = {}
         self.active: DirectoryKey | None = None
+        self.pool = [Hfn(hfn) for hfn in self._host.frames.allocate(self.owner, LEAST_BUDGET)]
+        self.floods: dict[int, int] = {}
 
     # ---- in use --------------------------------------------------------------------------------
 
@@ -106,7 +115,7 @@ class ShadowTables:
         self.active = key
         hfn = self.directories.get(key)
         if hfn is None:
-            hfn = self._frame(spare=None)
+            hfn = self._frame()
             self.directories[key] = hfn
             self._ram.write(_entry(hfn, DIRECTORY_INDEX), 4, self.region.directory_entry)
             self._trace(key.gfn)
@@ -161,10 +170,11 @@ class ShadowTables:
             key = TableKey(FLAT if walk.directory is None else walk.directory, high, 0, wp)
         table = self.tables.get(key)
         if table is None:
-            table = self._frame(spare=self.active)
+            table = self._frame()
             self.tables[key] = table
             if walk.table is not None:
                 self._trace(key.gfn)
+        self.floods.pop(key.gfn, None)
         link = _entry(self.directories[self.active], high)
         if self.links.get(link) != table:
             self.links[link] = table
@@ -190,6 +200,24 @@ class ShadowTables:
                     self._unlink(_entry(hfn, index))
         if gone:
             self.dropped(gone, "write")
+        self._count_flood(gfn)
+
+    def _count_flood(self, gfn: int) -> None:
+        """Give a page up that is written again and again: it is no page table any more, or no longer in use.
+
+        Source: Linux, virt/kvm/x86/mmu.rst, write flooding.
+        """
+        tables = [key for key in self.tables if key.gfn == gfn and key.place == -1]
+        directories = [key for key in self.directories if key.gfn == gfn and key != self.active]
+        if not tables and not directories:
+            return
+        count = self.floods.get(gfn, 0) + 1
+        if count < FLOOD:
+            self.floods[gfn] = count
+            return
+        self.dropped(sum(self._evict_table(key) for key in tables), "flood")
+        for directory in directories:
+            self._evict_directory(directory)
 
     def drop_page(self, linear: Gva) -> None:
         """What INVLPG asks for: the page's entry in the active directory goes."""
@@ -214,14 +242,14 @@ class ShadowTables:
         Returns:
             How many frames became free.
         """
-        before = len(self.directories) + len(self.tables)
+        free = self._host.frames.free_count
         gone = sum(self._evict_table(key) for key in list(self.tables))
         for key in list(self.directories):
             if key != self.active:
                 self._evict_directory(key)
         self.dropped(gone, "drop")
         self.flush(None)
-        return before - len(self.directories) - len(self.tables)
+        return self._host.frames.free_count - free
 
     # ---- inside --------------------------------------------------------------------------------
 
@@ -233,46 +261,47 @@ class ShadowTables:
         if gfn != FLAT and self.memory.is_ram(Gfn(gfn)):
             self.memory.untrace(Gfn(gfn))
 
-    def _frame(self, spare: DirectoryKey | None) -> Hfn:
-        """A zeroed frame, after evicting the oldest table or directory if none is left.
+    def _frame(self) -> Hfn:
+        """A zeroed frame: of the VM's own pool, else of the host, else the oldest table's."""
+        if not self.pool:
+            self._refill()
+        hfn = self.pool.pop()
+        self._ram.write_bytes(hfn << PAGE_SHIFT, bytes(PAGE_SIZE))
+        return hfn
 
-        Args:
-            spare: A directory that must stay, beside the active one.
+    def _refill(self) -> None:
+        if len(self.directories) + len(self.tables) < self.budget:
+            try:
+                self.pool.append(Hfn(self._host.frames.allocate(self.owner)[0]))
+            except OutOfFramesError:
+                self._evict_oldest()
+        else:
+            self._evict_oldest()
 
-        Raises:
-            OutOfFramesError: The host has no frame and there is nothing left to evict.
-        """
-        while True:
-            if len(self.directories) + len(self.tables) < self.budget:
-                try:
-                    hfn = Hfn(self._host.frames.allocate(self.owner)[0])
-                except OutOfFramesError:
-                    if not self._evict_oldest(spare):
-                        raise
-                else:
-                    self._ram.write_bytes(hfn << PAGE_SHIFT, bytes(PAGE_SIZE))
-                    return hfn
-            else:
-                self._evict_oldest(spare)
+    def _evict_oldest(self) -> None:
+        """Free the frame of the table used longest; of a directory not in use, when there is no table."""
+        oldest = next(iter(self.tables), None)
+        if oldest is not None:
+            self.dropped(self._evict_table(oldest), "evict")
+        else:
+            self._evict_directory(next(key for key in self.directories if key != self.active))
 
-    def _evict_oldest(self, spare: DirectoryKey | None) -> bool:
-        for key in self.tables:
-            self.dropped(self._evict_table(key), "evict")
-            return True
-        for directory in self.directories:
-            if directory not in (self.active, spare):
-                self._evict_directory(directory)
-                return True
-        return False
+    def _give_back(self, hfn: Hfn) -> None:
+        """Keep a frame that is no longer used if the VM has no more than its guaranteed number, else free it."""
+        if len(self.directories) + len(self.tables) + len(self.pool) < LEAST_BUDGET:
+            self.pool.append(hfn)
+        else:
+            self._host.frames.release(hfn)
 
     def _evict_table(self, key: TableKey) -> int:
         table = self.tables.pop(key)
         for link in [link for link, linked in self.links.items() if linked == table]:
             self._unlink(link)
         gone = sum(self.leaves.pop(_entry(table, index), None) is not None for index in range(ENTRIES))
-        self._host.frames.release(table)
+        self._give_back(table)
         if key.place == -1:
             self._untrace(key.gfn)
+            self.floods.pop(key.gfn, None)
         self.flush(None)
         return gone
 
@@ -280,8 +309,12 @@ class ShadowTables:
         hfn = self.directories.pop(key)
         for index in range(ENTRIES):
             self.links.pop(_entry(hfn, index), None)
-        self._host.frames.release(hfn)
+        # Tables of 4 MB pages stand for entries of this directory, whose stores nobody reports from now on.
+        for table in [table for table in self.tables if (table.gfn, table.wp) == key and table.place != -1]:
+            self._evict_table(table)
+        self._give_back(hfn)
         self._untrace(key.gfn)
+        self.floods.pop(key.gfn, None)
 
     def _unlink(self, link: int) -> None:
         if self.links.pop(link, None) is not None:

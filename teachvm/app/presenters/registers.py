@@ -1,0 +1,90 @@
+"""Registers and flags: what the guest's processor holds for whoever runs, and what the last step changed."""
+
+from __future__ import annotations
+
+from teachvm.app.cells import (
+    REGISTER_ORDER,
+    REGISTERS,
+    SEGMENTS,
+    bits_tip,
+    cell,
+    flag_chips,
+    hex_pair,
+    selector_tip,
+    tip,
+)
+from teachvm.app.notation import hex32
+from teachvm.app.presentation import CardView, Pair, PairSection, PairsView
+from teachvm.app.presenters.vcpu_and_cpu import lit_names
+from teachvm.app.scene import Scene, scene_of
+from teachvm.app.snapshot import Snapshot
+from teachvm.app.wording import Place, Span, Text
+from teachvm.isa.descriptors import Segment
+from teachvm.isa.operands import CS, DS, ES, FS, GS, SS
+from teachvm.vmm.view import GuestState
+
+SEGMENT_ORDER = (CS, SS, DS, ES, FS, GS)
+
+
+def present(now: Snapshot, before: Snapshot | None) -> CardView:
+    """General registers, segments with their hidden parts, control registers, flags."""
+    scene = scene_of(now)
+    state = scene.state
+    was = None if before is None else scene_of(before, scene.vm).state
+    lit = lit_names(now.focus)
+    segments = tuple(_segment(index, state, was, lit) for index in SEGMENT_ORDER)
+    control = tuple(_control(scene, name, state, was, lit) for name in ("CR0", "CR2", "CR3", "CR4"))
+    sections = (
+        PairSection(tuple(_general(scene, state, was, lit)), ("general",)),
+        PairSection(segments, ("selector", "base", "limit", "DPL")),
+        PairSection(control, ("control",)),
+    )
+    flags = flag_chips(state.eflags, None if was is None else was.eflags, lit=lit)
+    return CardView(_subtitle(scene), (PairsView(sections), flags))
+
+
+def _subtitle(scene: Scene) -> Text:
+    who = "kernel" if scene.state.cpl == 0 else "program"
+    text = f"{scene.title} · {who}, ring {scene.state.cpl}"
+    if scene.virtualized:
+        here = scene.in_guest == scene.vm and scene.runner in ("program", "kernel")
+        text += " as the guest sees it" if here else " · held in the VCPU"
+    return (Span(text, "dim"),)
+
+
+def _general(scene: Scene, state: GuestState, was: GuestState | None, lit: frozenset[str]) -> list[Pair]:
+    rows = []
+    for index in REGISTER_ORDER:
+        name = REGISTERS[index]
+        old = None if was is None else was.regs[index]
+        rows.append(hex_pair(name, state.regs[index], old, scene.vm, lit=name in lit))
+    rows.append(hex_pair("EIP", state.eip, None, scene.vm, lit="EIP" in lit))  # it changes with every step
+    return rows
+
+
+def _segment(index: int, state: GuestState, was: GuestState | None, lit: frozenset[str]) -> Pair:
+    name, segment = SEGMENTS[index], state.segs[index]
+    old = None if was is None else _texts(was.segs[index])
+    values = (segment.selector, segment.base, segment.limit, segment.dpl)
+    hint = selector_tip(name, segment)
+    cells = tuple(
+        cell(text, value, None if old is None else old[at], "text" if at == 0 else "dim", lit=not at and name in lit)
+        for at, (text, value) in enumerate(zip(_texts(segment), values, strict=True))
+    )
+    return Pair(name, cells, hint)
+
+
+def _texts(segment: Segment) -> tuple[str, str, str, str]:
+    return f"{segment.selector:04x}", hex32(segment.base), hex32(segment.limit), str(segment.dpl)
+
+
+def _control(scene: Scene, name: str, state: GuestState, was: GuestState | None, lit: frozenset[str]) -> Pair:
+    value = int(getattr(state, name.lower()))
+    old = None if was is None else hex32(getattr(was, name.lower()))
+    hint = bits_tip(name, value) if name in ("CR0", "CR4") else tip(name)
+    link = None
+    if name == "CR2":
+        link = Place("linear", value, scene.vm)
+    elif name == "CR3":
+        link = Place("guest-physical", value, scene.vm)
+    return Pair(name, (cell(hex32(value), value, old, lit=name in lit, tip=hint, link=link),), hint)

@@ -1,0 +1,128 @@
+"""VMM entries: why the VMM was entered, how often, and what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from teachvm.app.notation import THIN, count, percent, plural
+from teachvm.app.presentation import CardView, Cell, Column, NoteView, TableRow, TableView
+from teachvm.app.scene import scene_of
+from teachvm.app.snapshot import Snapshot
+from teachvm.app.wording import Role, Span, Text, Tip
+from teachvm.trace.events import Event
+from teachvm.trace.moment import Moment
+from teachvm.vmm.entries import EntryReason
+from teachvm.vmm.events import InstructionInterpreted, VmmEntered
+
+COLUMNS: Final = (
+    Column("Reason", 20, stretch=True, tip=Tip("Entry reason", "Why the hardware left the guest for the VMM.")),
+    Column("Count", 6, "right", code=True),
+    Column("Cycles", 9, "right", code=True, tip=Tip("Cycles", "Host cycles from the entry to the resume, summed.")),
+    Column("Min", 6, "right", code=True),
+    Column("Avg", 6, "right", code=True),
+    Column("Max", 6, "right", code=True),
+    Column("Share", 6, "right", code=True, tip=Tip("Share", "Of all cycles spent in entries of this VM.")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One line: how often, and host cycles in sum, at least and at most."""
+
+    count: int
+    cycles: int
+    shortest: int
+    longest: int
+
+
+def present(now: Snapshot, before: Snapshot | None) -> CardView:
+    """One table per VM; the reason the VMM was entered for last is lit while the VMM has the CPU."""
+    if not now.world.virtualized:
+        text = "There is no VMM: exceptions and interrupts go straight to the guest’s own kernel."
+        return CardView((Span("bare metal", "dim"),), (NoteView((Span(text),), "info"),))
+    names = tuple(now.world.guests)
+    if now.focus.guest:
+        names = (scene_of(now).vm,)
+    several = len(now.world.guests) > 1
+    tables = tuple(_table(now, before, name, title=name if several else "") for name in names)
+    return CardView(_subtitle(now, names), tables)
+
+
+def _subtitle(now: Snapshot, names: tuple[str, ...]) -> Text:
+    accounts = [account for name in names for account in _accounts(now, name).values()]
+    entries = plural(sum(one.count for one in accounts), "entry").replace("entrys", "entries")
+    return (Span(f"{entries} · {count(sum(one.cycles for one in accounts))} cycles", "dim"),)
+
+
+def _accounts(now: Snapshot, name: str) -> dict[EntryReason, Account]:
+    ledger: Any = now.state(f"{name}.ledger")
+    cycles, shortest, longest = dict(ledger.cycles), dict(ledger.shortest), dict(ledger.longest)
+    counts = dict(ledger.counts)
+    return {
+        reason: Account(counts[reason], cycles[reason], shortest[reason], longest[reason])
+        for reason in EntryReason
+        if reason in counts
+    }
+
+
+def _table(now: Snapshot, before: Snapshot | None, name: str, title: str) -> TableView:
+    accounts = _accounts(now, name)
+    old = _accounts(before, name) if before is not None and f"{name}.ledger" in before else {}
+    lit = _lit(now, name)
+    reasons = [reason for reason in EntryReason if reason in accounts or reason is lit]
+    total = sum(one.cycles for one in accounts.values())
+    rows = [
+        _row(reason, accounts.get(reason), old.get(reason), total, lit=reason is lit, compared=before is not None)
+        for reason in reasons
+    ]
+    if rows:
+        rows.append(_total(accounts))
+    return TableView(COLUMNS, tuple(rows), empty="The VMM was not entered yet.", title=title)
+
+
+def _lit(now: Snapshot, name: str) -> EntryReason | None:
+    """The entry that is open, or that ended with the instruction just completed."""
+    open_entry: EntryReason | None = now.state(f"{name}.engine").entry
+    if open_entry is not None:
+        return open_entry
+    at = now.at
+    start = Moment(at.n if at.phase else max(0, at.n - 1))
+    last = None
+    for event in now.log.of(Event, start, Moment(at.n, at.phase + bool(at.phase))):
+        if isinstance(event, VmmEntered | InstructionInterpreted) and event.vm == name:
+            last = event.reason
+    return last
+
+
+def _row(
+    reason: EntryReason, account: Account | None, old: Account | None, total: int, *, lit: bool, compared: bool
+) -> TableRow:
+    tip = Tip(reason.label, reason.explanation, reason.source)
+    role: Role | None = "vmm" if lit else None
+    if account is None:
+        cells = (Cell(reason.label, tip=tip), Cell("0"), *[Cell("–", "dim")] * 5)
+        return TableRow(str(reason.value), cells, role, tip=tip)
+    was = None if old is None else count(old.count)
+    changed = compared and (old is None or old.count != account.count)
+    share = account.cycles / total if total else 0.0
+    cells = (
+        Cell(reason.label, tip=tip),
+        Cell(count(account.count), changed=changed, was=was if changed else None, value=account.count),
+        Cell(count(account.cycles), value=account.cycles),
+        Cell(count(account.shortest), "dim"),
+        Cell(count(round(account.cycles / account.count)), "dim"),
+        Cell(count(account.longest), "dim"),
+        Cell(percent(share), "dim"),
+    )
+    return TableRow(str(reason.value), cells, role, tip=tip)
+
+
+def _total(accounts: dict[EntryReason, Account]) -> TableRow:
+    entries = sum(one.count for one in accounts.values())
+    cycles = sum(one.cycles for one in accounts.values())
+    shortest = min((one.shortest for one in accounts.values()), default=0)
+    longest = max((one.longest for one in accounts.values()), default=0)
+    average = count(round(cycles / entries)) if entries else "–"
+    values = (count(entries), count(cycles), count(shortest), average, count(longest), f"100{THIN}%" if cycles else "–")
+    return TableRow("total", (Cell("Total", strong=True), *(Cell(text, strong=True) for text in values)))

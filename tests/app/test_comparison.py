@@ -1,0 +1,44 @@
+"""The app names the first difference from bare metal, in a session that goes on."""
+
+from __future__ import annotations
+
+from teachvm.app.session import Session
+from teachvm.lesson.catalogue import find
+from teachvm.lesson.loader import load
+
+
+def finish(session: Session) -> None:
+    """Let everything that goes on come to its end."""
+    while session.work(lambda: True):
+        pass
+
+
+def test_the_app_names_the_popfd_that_does_not_trap_and_says_why() -> None:
+    session = Session(load(find("trap-and-emulate")))
+    finish(session)
+    here = session.position
+    session.compare()
+    assert session.running
+    finish(session)
+    assert session.notice is not None
+    assert "popfd at" in session.notice.text
+    assert "sched_unlock+" in session.notice.text
+    assert "IF is 0x1 on bare metal, 0x0 here" in session.notice.text
+    assert "no trap, no effect" in session.notice.text
+    assert session.position == here
+
+
+def test_several_guests_have_no_counterpart_on_bare_metal() -> None:
+    session = Session(load(find("vcpu-and-vmm")))
+    session.compare()
+    assert session.notice is not None
+    assert "one operating system" in session.notice.text
+    assert session.why_not_comparable
+
+
+def test_esc_ends_a_comparison() -> None:
+    session = Session(load(find("trap-and-emulate")))
+    finish(session)
+    session.compare()
+    session.stop()
+    assert not session.running
