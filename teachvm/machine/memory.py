@@ -169,8 +169,7 @@ class Memory:
             self.guard[pfn] &= ~CLEAN
             self._dirty.append(pfn)
         if self.guard[pfn] & CODE:
-            start = phys & PAGE_SIZE - 1
-            if self._code[pfn].bitmap.find(1, start, start + count) >= 0:
+            if self.holds_code(phys, count):
                 self.forget_code(pfn)
 
     # ---- decoded instructions ------------------------------------------------------------------
@@ -189,6 +188,12 @@ class Memory:
             self.guarded()
         self.guard[pfn] |= CODE
         self.code_page(pfn).bitmap[start : start + count] = b"\x01" * count
+
+    def holds_code(self, phys: int, count: int) -> bool:
+        """Whether an instruction was decoded from any of `count` bytes of one page."""
+        page = self._code.get(phys >> PAGE_SHIFT)
+        start = phys & PAGE_SIZE - 1
+        return page is not None and page.bitmap.find(1, start, start + count) >= 0
 
     def forget_code(self, pfn: int | None = None) -> None:
         """Drop the decoded instructions of a page, or of all pages."""

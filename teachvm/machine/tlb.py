@@ -60,7 +60,7 @@ class Tlb:
     """
 
     STATE: ClassVar[tuple[str, ...]] = ("entries", "victims")
-    DERIVED: ClassVar[tuple[str, ...]] = ("reads", "writes", "near_reads", "near_writes", "dropped")
+    DERIVED: ClassVar[tuple[str, ...]] = ("reads", "writes", "near_reads", "near_writes", "near_code", "dropped")
 
     def __init__(self) -> None:
         self.entries: list[TlbEntry | None] = [None] * (SETS * WAYS)
@@ -71,7 +71,9 @@ class Tlb:
         self.writes: tuple[PageMap, ...] = (supervisor_writes, supervisor_writes, supervisor_writes, {})
         self.near_reads: tuple[PageMap, ...] = _by_privilege()
         self.near_writes: tuple[PageMap, ...] = _by_privilege()
-        """For compiled code: linear page number -> host address of the page minus its linear address; see `tiers`."""
+        self.near_code: tuple[PageMap, ...] = _by_privilege()
+        """For compiled code: linear page number -> address in memory minus linear address. Pages that may be read, pages
+        that may be written, and pages that may be written where they hold no decoded instruction."""
         self.dropped: Callable[[], None] = _nothing
         """Called after a translation went away; the CPU drops its fetch window."""
 
@@ -122,15 +124,16 @@ class Tlb:
 
     def forget(self) -> None:
         """Drop the derived page maps only: nothing that can be observed."""
-        for maps in (self.reads, self.writes, self.near_reads, self.near_writes):
+        for maps in (self.reads, self.writes, self.near_reads, self.near_writes, self.near_code):
             maps[0].clear()
             maps[3].clear()
         self.dropped()
 
     def forget_near_writes(self) -> None:
         """Some page of memory is guarded from now on: compiled code has to ask again before it stores anywhere."""
-        self.near_writes[0].clear()
-        self.near_writes[3].clear()
+        for maps in (self.near_writes, self.near_code):
+            maps[0].clear()
+            maps[3].clear()
 
     def restored(self) -> None:
         """The entries were replaced by a checkpoint's."""
@@ -145,7 +148,7 @@ class Tlb:
         if entry is None:
             return
         self.entries[index] = None
-        for maps in (self.reads, self.writes, self.near_reads, self.near_writes):
+        for maps in (self.reads, self.writes, self.near_reads, self.near_writes, self.near_code):
             maps[0].pop(entry.vpn, None)
             maps[3].pop(entry.vpn, None)
         self.dropped()

@@ -46,6 +46,8 @@ class Border:
         flags_dead: Nobody can see the flags this instruction writes.
         overwrites: Flags this instruction writes in any case.
         stack_aligned: ESP is a multiple of four throughout.
+        unaligned: This instruction's accesses are most often not aligned.
+        beside_code: This instruction stores into pages that hold code, most often beside it.
         branch: The conditional transfer of this instruction: condition and target.
         target: Its unconditional transfer.
     """
@@ -67,6 +69,7 @@ class Border:
         self.touches_memory = False
         self.overwrites = 0
         self.stack_aligned = False
+        self.beside_code = self.unaligned = False
         self.memo: dict[str, Code] = {}
         self._memo_needs: dict[str, frozenset[str]] = {}
         self._temporaries = 0
@@ -330,28 +333,37 @@ class Border:
             raise UnsupportedError("a segment that is not flat")
 
     def _place(self, offset: Code, size: int, pages: str) -> str:
-        """Source of the index of an access in its view of memory."""
-        view, shift = _SIZES[size]
+        """Source of where in memory an access goes; an access it cannot do leaves."""
         if offset.bits is None or offset.bits > 32:
             raise UnsupportedError("an address of unknown size")
-        self.touches_memory = True
         at = self.atom(offset)
-        if shift and at.text.isdigit():
-            if int(at.text) & size - 1:
-                raise UnsupportedError("an unaligned constant address")
-        elif shift and not (offset.aligned or at.aligned):
-            self.line(f"if {at.text} & {size - 1}: raise UNALIGNED")
-        page = f"{int(at.text) >> 12}" if at.text.isdigit() else f"{at.text} >> 12"
-        index = f"{at.text} + {pages}[{page}]"
-        return f"{view}[({index}) >> {shift}]" if shift else f"{view}[{index}]"
+        fixed = int(at.text) if at.text.isdigit() else None
+        if self.unaligned and size > 1:
+            self.line(f"if {at.text} & 4095 > {4096 - size}: raise UNALIGNED")
+        elif size > 1 and not at.aligned:
+            if fixed is None:
+                self.line(f"if {at.text} & {size - 1}: raise UNALIGNED")
+            elif fixed & size - 1:
+                self.line("raise UNALIGNED")
+        return f"{at.text} + {pages}[{at.text + ' >> 12' if fixed is None else fixed >> 12}]"
+
+    def _view(self, place: str, size: int) -> str:
+        """Source of the memory at a place."""
+        view, shift = _SIZES[size]
+        if self.unaligned and size > 1:
+            return f"M8[{place}:{place} + {size}]"
+        return f"{view}[({place}) >> {shift}]" if shift else f"{view}[{place}]"
 
     def load(self, segment: int, offset: Code, size: int, *, write: bool) -> Code:
         """Read memory now."""
         if size not in _SIZES:
             raise UnsupportedError("an access of this size")
         self._flat(segment, write=write)
-        place = self._place(offset, size, "W" if write else "R")
-        return self.temporary(place, bits=8 * size)
+        place = self._place(offset, size, "W" if write and not self.beside_code else "V" if write else "R")
+        if not self.unaligned or size == 1:
+            return self.temporary(self._view(place, size), bits=8 * size)
+        self.line(f"p = {place}")
+        return self.temporary(f"int.from_bytes({self._view('p', size)}, 'little')", bits=8 * size)
 
     def store(self, segment: int, offset: Code, size: int, value: Code) -> None:
         """Write memory now."""
@@ -362,7 +374,14 @@ class Border:
             named = self.temporary(value.text, value.needs, value.bits)
             self._replace(value, named)
             value = named
-        self.line(f"{self._place(offset, size, 'W')} = {value.text}")
+        place = self._place(offset, size, "V" if self.beside_code else "W")
+        if self.beside_code or self.unaligned:
+            self.line(f"p = {place}")
+            place = "p"
+        if self.beside_code:
+            self.line(f"if HOLDS_CODE(p, {size}): raise UNALIGNED")
+        what = f"({value.text}).to_bytes({size}, 'little')" if self.unaligned and size > 1 else value.text
+        self.line(f"{self._view(place, size)} = {what}")
 
 
 def _needed(value: Value, stored: Code, name: str) -> frozenset[str]:

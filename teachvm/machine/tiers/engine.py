@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Final
 from teachvm.isa.control import CR0_AM
 from teachvm.isa.flags import RF, TF
 from teachvm.isa.operands import CS
-from teachvm.machine.memory import CodePage
+from teachvm.machine.memory import CODE, CodePage
 from teachvm.machine.operation import Operation
 from teachvm.machine.tiers.border import FLAT_LIMIT
-from teachvm.machine.tiers.region import MOST_INSTRUCTIONS, Builder, Region, discover
+from teachvm.machine.tiers.region import MOST_INSTRUCTIONS, Builder, Region, UnalignedError, discover
 
 if TYPE_CHECKING:
     from teachvm.machine.cpu import Cpu
 
 HOT: Final = 40
 """Arrivals at an address before a region is compiled there."""
+OFTEN: Final = 16
+"""Times one instruction leaves, for storing beside code or not aligned, before it is compiled to look closer."""
 COLD: Final = -1
 """Marks an address at which nothing can be compiled."""
 NEAR_END: Final = 0xFFC0_0000 >> 12
@@ -35,6 +37,10 @@ class Tiers:
         assert ram is not None
         self._ram = ram
         ram.guarded = cpu.tlb.forget_near_writes
+        tlb = cpu.tlb
+        self._maps = tuple(zip(tlb.near_reads, tlb.near_writes, tlb.near_code, strict=True))
+        self._beside: dict[int, int] = {}
+        self._unaligned: dict[int, int] = {}
         self._views = (ram.bytes_, ram.halves, ram.words)
 
     def run(self, limit: int) -> int:
@@ -54,8 +60,8 @@ class Tiers:
             region = self._region(cpu.eip)
             if region is None or limit - done < region.need:
                 return done
-            reads, writes = self._tlb.near_reads[cpu.cpl], self._tlb.near_writes[cpu.cpl]
-            count, cpu.eip, cpu.eflags = region.run(limit - done, cpu.regs, cpu.eflags, reads, writes, *self._views)
+            maps = self._maps[cpu.cpl]
+            count, cpu.eip, cpu.eflags = region.run(limit - done, cpu.regs, cpu.eflags, *maps, *self._views)
             done += count
             if self._missed:
                 self._look_up(self._missed.pop())
@@ -65,6 +71,8 @@ class Tiers:
 
     def _look_up(self, error: Exception) -> None:
         """Enter the page a compiled access missed, if tier 0's maps have it; else tier 0 will bring it there."""
+        if isinstance(error, UnalignedError):
+            self._left_often(self._unaligned)
         if not isinstance(error, KeyError):
             return
         vpn = error.args[0]
@@ -75,8 +83,22 @@ class Tiers:
         if frame is not None:
             self._tlb.near_reads[cpl][vpn] = frame - (vpn << 12)
         frame = self._tlb.writes[cpl].get(vpn)
-        if frame is not None and not self._ram.guard[frame >> 12]:
-            self._tlb.near_writes[cpl][vpn] = frame - (vpn << 12)
+        if frame is None:
+            return
+        guard = self._ram.guard[frame >> 12]
+        if not guard:
+            self._tlb.near_writes[cpl][vpn] = self._tlb.near_code[cpl][vpn] = frame - (vpn << 12)
+        elif guard == CODE:
+            self._tlb.near_code[cpl][vpn] = frame - (vpn << 12)
+            self._left_often(self._beside)
+
+    def _left_often(self, counts: dict[int, int]) -> None:
+        """An instruction left compiled code for a reason it can be compiled for, if that happens often."""
+        eip = self._cpu.eip
+        count = counts[eip] = counts.get(eip, 0) + 1
+        frame = self._tlb.reads[self._cpu.cpl].get(eip >> 12)
+        if count == OFTEN and frame is not None:
+            self._ram.code_page(frame >> 12).regions.clear()
 
     def _region(self, eip: int) -> Region | None:
         cpu = self._cpu
@@ -118,4 +140,8 @@ class Tiers:
         blocks = discover(eip, fetch, segments, MOST_INSTRUCTIONS)
         if eip not in blocks:
             return None
-        return Builder(eip, blocks, segments).build(self._missed)
+        beside, unaligned = (
+            frozenset(address for address, count in counts.items() if count >= OFTEN)
+            for counts in (self._beside, self._unaligned)
+        )
+        return Builder(eip, blocks, segments, beside, unaligned, self._ram.holds_code).build(self._missed)

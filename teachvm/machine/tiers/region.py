@@ -161,8 +161,18 @@ def _keeps_alignment(operation: Operation) -> bool:
 class Builder(Specialiser):
     """Writes the function of a region."""
 
-    def __init__(self, entry: int, blocks: dict[int, Block], segments: tuple[Segment, ...]) -> None:
+    def __init__(
+        self,
+        entry: int,
+        blocks: dict[int, Block],
+        segments: tuple[Segment, ...],
+        beside_code: frozenset[int] = frozenset(),
+        unaligned: frozenset[int] = frozenset(),
+        holds_code: Callable[[int, int], bool] | None = None,
+    ) -> None:
         super().__init__(segments)
+        self._beside_code, self._unaligned = beside_code, unaligned
+        self._holds_code = holds_code
         self.entry = entry
         self.blocks = blocks
         self.exits: list[Exit] = []
@@ -240,6 +250,7 @@ class Builder(Specialiser):
             self.next_eip = eip + operation.length & MASK32
             self.branch = self.target = None
             self.overwrites = overwritten(operation)
+            self.beside_code, self.unaligned = eip in self._beside_code, eip in self._unaligned
             self.specialise(operation)
             done += 1
         if block.transfers:
@@ -325,7 +336,7 @@ class Builder(Specialiser):
 
     def _assemble(self, missed: list[Exception]) -> Region:
         save = "; ".join(f"regs[{index}] = r{index}" for index in sorted(self.dirty)) or "pass"
-        head = ["def run(limit, regs, fl, R, W, M8, M16, M32):"]
+        head = ["def run(limit, regs, fl, R, W, V, M8, M16, M32):"]
         head += [f"    r{index} = regs[{index}]" for index in sorted(self.used)]
         head += [f"    l{number} = limit - {self.longest[h]}" for h, number in self.heads.items()]
         if self.stack_aligned and 4 in self.used:
@@ -352,6 +363,7 @@ class Builder(Specialiser):
             LINES=numbers,
             LEFT=LEFT,
             MISSED=missed,
+            HOLDS_CODE=self._holds_code,
             NAMES=names,
             UNALIGNED=UnalignedError,
             RETURNS={address: self.heads[address] for address in self.returns},
