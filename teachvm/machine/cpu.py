@@ -26,6 +26,7 @@ from teachvm.machine.mmu import Access
 from teachvm.machine.operation import Operation, decoded
 from teachvm.machine.registers import MASK32, InterruptSource, NoInterrupts, Ports
 from teachvm.machine.segmentation import Segmentation
+from teachvm.machine.tiers.engine import Tiers
 from teachvm.machine.tlb import Tlb
 from teachvm.trace.recorder import Recorder
 from teachvm.trace.state import Registry
@@ -57,6 +58,7 @@ class Cpu(Segmentation):
         "interrupts",
         "tsc",
         "budget",
+        "tiers",
         "_ops",
         "_origin",
         "_code",
@@ -86,8 +88,11 @@ class Cpu(Segmentation):
         self._origin = 0
         self._code = self.segs[CS]
         self._code_cpl = 0
+        self.tiers: Tiers | None = None
         if tlb is not None:
             tlb.dropped = self.forget_window
+            if self._ram is not None:
+                self.tiers = Tiers(self, tlb, self._ram)
 
     # ---- execution -----------------------------------------------------------------------------
 
@@ -108,6 +113,14 @@ class Cpu(Segmentation):
             self._require_running()
             return 0
         return self.execute_one()
+
+    def burst(self, limit: int) -> int:
+        """Execute up to `limit` instructions compiled, none of which does more than change registers and memory.
+
+        Interrupts are not looked at. Returns how many were completed, each in one cycle; 0 says nothing but that
+        `step` is to execute the next one.
+        """
+        return 0 if self.tiers is None else self.tiers.run(limit)
 
     def execute_one(self) -> int:
         """Execute one instruction without looking at interrupts; returns and raises as `step`."""

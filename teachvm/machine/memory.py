@@ -41,12 +41,13 @@ class CodePage:
     Attributes:
         ops: By default operand size (False: 16, True: 32): offset of the first byte in the page -> decoded instruction.
         bitmap: 4096 bytes, 1 where an instruction has a byte.
+        regions: By linear address and mode of the segments: what was compiled from there, or how often it was reached.
     """
 
     __slots__ = ("bitmap", "ops", "regions")
 
     def __init__(self) -> None:
-        self.regions: dict[int, Any] = {}
+        self.regions: dict[tuple[int, int], Any] = {}
         self.ops: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
         self.bitmap = bytearray(PAGE_SIZE)
 
@@ -168,9 +169,8 @@ class Memory:
         if self.guard[pfn] & CLEAN:
             self.guard[pfn] &= ~CLEAN
             self._dirty.append(pfn)
-        if self.guard[pfn] & CODE:
-            if self.holds_code(phys, count):
-                self.forget_code(pfn)
+        if self.guard[pfn] & CODE and self.holds_code(phys, count):
+            self.forget_code(pfn)
 
     # ---- decoded instructions ------------------------------------------------------------------
 
@@ -201,6 +201,11 @@ class Memory:
             if number in self._code:
                 self._code[number].clear()
                 self.guard[number] &= ~CODE
+
+    def forget_regions(self) -> None:
+        """Drop what was compiled from decoded instructions, but not these."""
+        for page in self._code.values():
+            page.regions.clear()
 
     # ---- pages, for checkpoints ----------------------------------------------------------------
 

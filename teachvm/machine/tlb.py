@@ -56,7 +56,9 @@ class Tlb:
 
     State: `entries` (set * 4 + way) and `victims` (per set, the way to replace next). Not state are the page maps the
     CPU keeps here to find resident pages fast: by CPL, for reads and for writes. They hold a part of what the entries
-    allow at present, and lose a page when its entry goes.
+    allow at present, and lose a page when its entry goes. Compiled code has three of its own, `near_reads`,
+    `near_writes` and `near_code`, from linear page number to address in memory minus linear address: pages that may be
+    read, that may be written, and that may be written where they hold no decoded instruction.
     """
 
     STATE: ClassVar[tuple[str, ...]] = ("entries", "victims")
@@ -72,8 +74,6 @@ class Tlb:
         self.near_reads: tuple[PageMap, ...] = _by_privilege()
         self.near_writes: tuple[PageMap, ...] = _by_privilege()
         self.near_code: tuple[PageMap, ...] = _by_privilege()
-        """For compiled code: linear page number -> address in memory minus linear address. Pages that may be read, pages
-        that may be written, and pages that may be written where they hold no decoded instruction."""
         self.dropped: Callable[[], None] = _nothing
         """Called after a translation went away; the CPU drops its fetch window."""
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from teachvm.isa.control import CR0_AM
+from teachvm.isa.descriptors import DB_BIT, Segment
 from teachvm.isa.flags import RF, TF
 from teachvm.isa.operands import CS
-from teachvm.machine.memory import CODE, CodePage
+from teachvm.machine.memory import CODE, CodePage, Memory
 from teachvm.machine.operation import Operation
-from teachvm.machine.tiers.border import FLAT_LIMIT
-from teachvm.machine.tiers.region import MOST_INSTRUCTIONS, Builder, Region, UnalignedError, discover
+from teachvm.machine.tiers.border import is_flat
+from teachvm.machine.tiers.discovery import discover
+from teachvm.machine.tiers.region import Advice, Builder, Region, UnalignedError
+from teachvm.machine.tlb import Tlb
 
 if TYPE_CHECKING:
     from teachvm.machine.cpu import Cpu
@@ -21,27 +24,42 @@ OFTEN: Final = 16
 """Times one instruction leaves, for storing beside code or not aligned, before it is compiled to look closer."""
 COLD: Final = -1
 """Marks an address at which nothing can be compiled."""
-NEAR_END: Final = 0xFFC0_0000 >> 12
-"""First linear page that compiled code never touches: a VMM's region lies there."""
+FIRST_FAR: Final = 0xFFC0_0000
+"""First linear address that compiled code never touches: a VMM's region lies there."""
+CODE_16: Final = -1
+"""Mode of a code segment nothing is compiled for."""
 
 
 class Tiers:
-    """Runs one CPU's code compiled where that is possible; everything else is left to the CPU itself."""
+    """Runs one CPU's code compiled where that is possible; everything else is left to the CPU itself.
 
-    def __init__(self, cpu: Cpu) -> None:
+    All of it is a cache: dropping it, or setting `enabled` to False, changes nothing but speed.
+
+    Attributes:
+        enabled: Compiled code is used.
+    """
+
+    def __init__(self, cpu: Cpu, tlb: Tlb, ram: Memory) -> None:
+        self.enabled = True
         self._cpu = cpu
-        self._missed: list[Exception] = []
-        assert cpu.tlb is not None
-        self._tlb = cpu.tlb
-        ram = cpu.memory.ram
-        assert ram is not None
+        self._tlb = tlb
         self._ram = ram
-        ram.guarded = cpu.tlb.forget_near_writes
-        tlb = cpu.tlb
+        ram.guarded = tlb.forget_near_writes
         self._maps = tuple(zip(tlb.near_reads, tlb.near_writes, tlb.near_code, strict=True))
+        self._views = (ram.bytes_, ram.halves, ram.words)
+        self._missed: list[Exception] = []
         self._beside: dict[int, int] = {}
         self._unaligned: dict[int, int] = {}
-        self._views = (ram.bytes_, ram.halves, ram.words)
+        self._barriers: frozenset[int] = frozenset()
+        self._segs: list[Segment] = []
+        self._mode = CODE_16
+        self._modes: dict[tuple[object, ...], int] = {}
+
+    def stop_before(self, addresses: frozenset[int]) -> None:
+        """Leave compiled code whenever EIP comes to one of these addresses; they replace the ones before."""
+        if addresses != self._barriers:
+            self._barriers = addresses
+            self._ram.forget_regions()
 
     def run(self, limit: int) -> int:
         """Execute compiled code.
@@ -50,47 +68,62 @@ class Tiers:
             limit: Most instructions.
 
         Returns:
-            Instructions completed; the CPU stands at an instruction boundary, and what comes next is for tier 0.
+            Instructions completed, each in one cycle; the CPU stands at an instruction boundary, and what comes next
+            is for tier 0.
         """
         cpu = self._cpu
         if cpu.eflags & (TF | RF) or cpu.shadow or cpu.trap_pending or cpu.halted or cpu.cr0 & CR0_AM:
             return 0
+        if not self.enabled or cpu.stopped is not None:
+            return 0
+        if cpu.segs != self._segs:
+            self._note_segments()
+        maps = self._maps[cpu.cpl]
         done = 0
         while True:
             region = self._region(cpu.eip)
             if region is None or limit - done < region.need:
                 return done
-            maps = self._maps[cpu.cpl]
             count, cpu.eip, cpu.eflags = region.run(limit - done, cpu.regs, cpu.eflags, *maps, *self._views)
             done += count
             if self._missed:
-                self._look_up(self._missed.pop())
-                return done
-            if not count:
+                if not self._looked_up(self._missed.pop()):
+                    return done
+            elif not count or cpu.eip in self._barriers:
                 return done
 
-    def _look_up(self, error: Exception) -> None:
-        """Enter the page a compiled access missed, if tier 0's maps have it; else tier 0 will bring it there."""
+    # ---- leaving -------------------------------------------------------------------------------
+
+    def _looked_up(self, error: Exception) -> bool:
+        """Enter the page a compiled access missed, if tier 0's maps have it; else tier 0 will bring it there.
+
+        Returns:
+            Whether compiled code can go on now.
+        """
         if isinstance(error, UnalignedError):
             self._left_often(self._unaligned)
         if not isinstance(error, KeyError):
-            return
+            return False
         vpn = error.args[0]
-        if vpn >= NEAR_END:
-            return
-        cpl = self._cpu.cpl
-        frame = self._tlb.reads[cpl].get(vpn)
+        if vpn >= FIRST_FAR >> 12:
+            return False
+        cpl, tlb = self._cpu.cpl, self._tlb
+        frame = tlb.reads[cpl].get(vpn)
+        entered = frame is not None and vpn not in tlb.near_reads[cpl]
         if frame is not None:
-            self._tlb.near_reads[cpl][vpn] = frame - (vpn << 12)
-        frame = self._tlb.writes[cpl].get(vpn)
+            tlb.near_reads[cpl][vpn] = frame - (vpn << 12)
+        frame = tlb.writes[cpl].get(vpn)
         if frame is None:
-            return
+            return entered
         guard = self._ram.guard[frame >> 12]
         if not guard:
-            self._tlb.near_writes[cpl][vpn] = self._tlb.near_code[cpl][vpn] = frame - (vpn << 12)
+            entered |= vpn not in tlb.near_writes[cpl]
+            tlb.near_writes[cpl][vpn] = tlb.near_code[cpl][vpn] = frame - (vpn << 12)
         elif guard == CODE:
-            self._tlb.near_code[cpl][vpn] = frame - (vpn << 12)
+            entered |= vpn not in tlb.near_code[cpl]
+            tlb.near_code[cpl][vpn] = frame - (vpn << 12)
             self._left_often(self._beside)
+        return entered
 
     def _left_often(self, counts: dict[int, int]) -> None:
         """An instruction left compiled code for a reason it can be compiled for, if that happens often."""
@@ -100,48 +133,59 @@ class Tiers:
         if count == OFTEN and frame is not None:
             self._ram.code_page(frame >> 12).regions.clear()
 
+    # ---- finding -------------------------------------------------------------------------------
+
+    def _note_segments(self) -> None:
+        """The segment registers changed: code is compiled for what they allow, not for what they hold."""
+        segs = self._cpu.segs
+        self._segs = list(segs)
+        code = segs[CS]
+        if not is_flat(code) or not code.access & DB_BIT:
+            self._mode = CODE_16
+            return
+        allows = [(is_flat(seg), seg.readable, seg.writable, seg.access & DB_BIT) for seg in segs]
+        self._mode = self._modes.setdefault((code.limit, *allows), len(self._modes))
+
     def _region(self, eip: int) -> Region | None:
-        cpu = self._cpu
-        code = cpu.segs[CS]
-        if code.base or code.limit < FLAT_LIMIT:
+        mode = self._mode
+        if mode < 0 or eip >= FIRST_FAR:
             return None
-        frame = self._tlb.reads[cpu.cpl].get(eip >> 12)
+        frame = self._tlb.reads[self._cpu.cpl].get(eip >> 12)
         if frame is None:
             return None
         page = self._ram.code_page(frame >> 12)
-        found = page.regions.get((eip, cpu.segs[2], cpu.segs[3]))
+        found = page.regions.get((eip, mode))
         if isinstance(found, Region):
             return found
         if found == COLD:
             return None
-        heat = (found or 0) + 1
-        page.regions[eip, cpu.segs[2], cpu.segs[3]] = heat
+        heat = page.regions[eip, mode] = (found or 0) + 1
         if heat < HOT:
             return None
         made = self._compile(eip, frame, page)
-        page.regions[eip, cpu.segs[2], cpu.segs[3]] = COLD if made is None else made
+        page.regions[eip, mode] = COLD if made is None else made
         return made
 
     def _compile(self, eip: int, frame: int, page: CodePage) -> Region | None:
-        cpu = self._cpu
         origin = eip & ~0xFFF
 
         def fetch(address: int) -> Operation | None:
             offset = address - origin
-            operation = page.ops[1].get(offset)
+            operation: Operation | None = page.ops[1].get(offset)
             if operation is None:
-                operation = cpu.operation_at(frame | offset, 0x1000 - offset)
+                operation = self._cpu.operation_at(frame | offset, 0x1000 - offset)
                 if operation is not None:
                     page.ops[1][offset] = operation
                     self._ram.remember_code(frame | offset, operation.length)
             return operation
 
-        segments = tuple(cpu.segs)
-        blocks = discover(eip, fetch, segments, MOST_INSTRUCTIONS)
+        segments = tuple(self._cpu.segs)
+        blocks = discover(eip, fetch, segments, self._barriers)
         if eip not in blocks:
             return None
         beside, unaligned = (
             frozenset(address for address, count in counts.items() if count >= OFTEN)
             for counts in (self._beside, self._unaligned)
         )
-        return Builder(eip, blocks, segments, beside, unaligned, self._ram.holds_code).build(self._missed)
+        advice = Advice(beside, unaligned, self._barriers)
+        return Builder(eip, blocks, segments, advice, self._ram.holds_code).build(self._missed)

@@ -19,6 +19,7 @@ from teachvm.isa import alu, shifts
 from teachvm.machine.bound import Bound
 from teachvm.machine.condition import ConditionCode
 from teachvm.machine.tiers.border import Border
+from teachvm.machine.tiers.expressions import join
 from teachvm.machine.tiers.flags import condition, function_name
 from teachvm.machine.tiers.values import Code, Known, Many, Status, UnsupportedError, Value, as_code
 
@@ -115,6 +116,7 @@ class Evaluator(Border):
     def _assign(self, target: ast.expr, value: Value) -> None:
         match target:
             case ast.Name(id=name):
+                self.require_own_frame()
                 self.frames[-1][name] = value
             case ast.Tuple(elts=targets) if isinstance(value, Many) and len(targets) == len(value.items):
                 for part, item in zip(targets, value.items, strict=True):
@@ -139,8 +141,11 @@ class Evaluator(Border):
         if orelse:
             raise UnsupportedError("a run-time choice between two computations")
         with self.only_if(as_code(chosen)):
-            for statement in body:
-                self._statement(statement)
+            try:
+                for statement in body:
+                    self._statement(statement)
+            except _ReturnedError:
+                raise UnsupportedError("a return on one way only") from None
 
     # ---- expressions ---------------------------------------------------------------------------
 
@@ -154,6 +159,15 @@ class Evaluator(Border):
                 return self._many([self._value(element) for element in elements])
             case ast.Attribute(value=owner, attr=attribute):
                 return self._attribute(self._value(owner), attribute)
+            case ast.Subscript(value=owner, slice=index):
+                return self._subscript(self._value(owner), index)
+            case ast.Call(func=function, args=arguments, keywords=[]):
+                return self._call(function, [self._value(argument) for argument in arguments])
+            case _:
+                return self._computed(node)
+
+    def _computed(self, node: ast.expr) -> Value:
+        match node:
             case ast.BinOp(left=left, op=op, right=right):
                 return self._binary(type(op), self._value(left), self._value(right))
             case ast.UnaryOp(op=op, operand=operand):
@@ -164,10 +178,6 @@ class Evaluator(Border):
                 return self._compare(type(op), self._value(left), self._value(right))
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 return self._choice(self._value(test), body, orelse)
-            case ast.Subscript(value=owner, slice=index):
-                return self._subscript(self._value(owner), index)
-            case ast.Call(func=function, args=arguments, keywords=[]):
-                return self._call(function, [self._value(argument) for argument in arguments])
             case _:
                 raise UnsupportedError(ast.unparse(node))
 
@@ -200,7 +210,7 @@ class Evaluator(Border):
             raise UnsupportedError(op.__name__)
         if isinstance(left, Known) and isinstance(right, Known):
             return Known(compute(left.value, right.value))
-        return self.join(symbol, left, right)
+        return join(symbol, left, right)
 
     def _unary(self, op: ast.unaryop, operand: Value) -> Value:
         if isinstance(operand, Known):
@@ -303,8 +313,6 @@ class Evaluator(Border):
         if self.flags_dead:
             items.append(Known(None))
         else:
-            if isinstance(first, Code):
-                first = items[0] = self.shared(first)
             items.append(Status(function, operands, count - 1, first))
         return Many(tuple(items))
 

@@ -7,14 +7,13 @@ meanings name; a condition asks for less than that where algebra gives it direct
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from teachvm.isa import alu, shifts
 from teachvm.isa.flags import CF, OF, PF, SF, STATUS, ZF
 from teachvm.machine.registers import MASK32
-from teachvm.machine.tiers.values import Code, Known, Status, as_code
+from teachvm.machine.tiers.values import Code, Known, Status, as_code, needs_of, renamed
 
 ENTRY = "fl"
 """Local that holds EFLAGS as they were when the code was entered; bits that are no status flags stay so."""
@@ -68,7 +67,9 @@ class FlagState:
     def rename(self, name: str, copy: Code) -> None:
         """A local is about to change; its old value lives in another from now on."""
         for layer in self.layers:
-            layer.source = _renamed(layer.source, name, copy)
+            source = renamed(layer.source, name, copy)
+            assert isinstance(source, Status | Code)
+            layer.source = source
 
     def source_of(self, mask: int) -> Layer | None:
         """The one layer that holds all flags of a mask; None if it is the entry value or several."""
@@ -91,33 +92,9 @@ class FlagState:
 
 def _needs(layer: Layer, mask: int) -> frozenset[str]:
     source = layer.source
-    if not mask or isinstance(source, Status) and source.function in _LOGIC and not mask & ~(CF | OF):
+    if not mask or (isinstance(source, Status) and source.function in _LOGIC and not mask & ~(CF | OF)):
         return frozenset()
-    if isinstance(source, Code):
-        return source.needs
-    found: frozenset[str] = frozenset()
-    for operand in (*source.operands, source.result):
-        if isinstance(operand, Code):
-            found |= operand.needs
-    return found
-
-
-def _renamed(source: Status | Code, name: str, copy: Code) -> Status | Code:
-    if isinstance(source, Code):
-        return substitute(source, name, copy)
-    operands = tuple(substitute(o, name, copy) if isinstance(o, Code) else o for o in source.operands)
-    result = source.result
-    if isinstance(result, Code):
-        result = substitute(result, name, copy)
-    return Status(source.function, operands, source.index, result)
-
-
-def substitute(code: Code, name: str, copy: Code) -> Code:
-    """The expression with one local replaced by another; names are whole words by construction."""
-    if name not in code.needs or code.truth == f"after {name}":
-        return code
-    text = re.sub(rf"\b{name}\b", copy.text, code.text)
-    return replace(code, text=text, needs=code.needs - {name} | copy.needs)
+    return needs_of(source)
 
 
 def _mask_text(source: Status | Code) -> str:
@@ -136,21 +113,20 @@ def function_name(function: object) -> str:
 _INVERSE: Final = {alu.add: "-", alu.sub: "+", alu.xor: "^", alu.inc: "-", alu.dec: "+"}
 
 
-def undone(status: Status, name: str) -> Status:
-    """The same flags, their first operand computed back from the result that goes to register `name`.
+def undone(status: Status, name: str) -> Status | None:
+    """The same flags, their first operand computed back from the result once that is in register `name`.
 
-    So the register's old contents need not be kept.
+    So the register's old contents need not be kept. None if that cannot be done.
     """
     first = status.operands[0]
     symbol = _INVERSE.get(status.function)
     if symbol is None or not isinstance(first, Code) or first.text != name or _width(status) != 32:
-        return status
+        return None
     other = status.operands[1] if len(status.operands) == 3 else Known(1)
-    if isinstance(other, Code) and (name in other.needs or other.loose):
-        return status
     right = as_code(other)
-    text = f"{name} {symbol} {right.inner} & {MASK32}"
-    again = Code(text, frozenset((name,)) | right.needs, 32, loose=True, truth=f"after {name}")
+    if name in right.needs or right.loose:
+        return None
+    again = Code(f"{name} {symbol} {right.text} & {MASK32}", frozenset((name,)) | right.needs, 32, loose=True)
     return Status(status.function, (again, *status.operands[1:]), status.index, status.result)
 
 

@@ -2,31 +2,28 @@
 
 The function works on registers as locals. Each *head* (the entry, and every place several ways lead to) is a `while`
 loop of its own; what only one way leads to is written where that way goes. Instructions are counted when control passes
-a head; a head is passed only if the longest way to the next one fits into the limit. Leaving writes everything back at an
-instruction boundary; an instruction that cannot go on the fast way leaves before itself.
+a head; a head is passed only if the longest way to the next one fits into the limit. Leaving writes everything back at
+an instruction boundary; an instruction that cannot go on the fast way leaves before itself.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Final
 
 from teachvm.isa import alu, shifts
 from teachvm.isa.descriptors import Segment
-from teachvm.isa.operands import ESP, Reg
-from teachvm.machine.bound import Constant
-from teachvm.machine.operation import Operation
 from teachvm.machine.registers import MASK32
-from teachvm.machine.tiers.specialise import Specialiser, dead_flags, overwritten, supported
+from teachvm.machine.tiers.discovery import Block, keeps_alignment, successors
 from teachvm.machine.tiers.flags import FlagState, function_name
+from teachvm.machine.tiers.specialise import Specialiser, dead_flags, overwritten
 from teachvm.machine.tiers.values import Known, Value, as_code
 
-MOST_INSTRUCTIONS: Final = 100
 MOST_DEPTH: Final = 12
-MOST_BLOCK: Final = 32
+"""Choices inside each other before one becomes a head."""
 
 
 class UnalignedError(Exception):
@@ -45,18 +42,7 @@ LATE: Final = f"late(fk, {', '.join(LATE_NAMES)}, fl)"
 LEFT: Final = (KeyError, UnalignedError, alu.DivideError)
 """What makes compiled code leave before an instruction: no page map entry, unaligned, #DE."""
 
-Compiled = Callable[..., int]
-
-
-@dataclass(slots=True)
-class Block:
-    """Instructions that follow each other up to a transfer; `start` is a linear address (CS is flat)."""
-
-    start: int
-    operations: list[Operation]
-    addresses: list[int]
-    end: int
-    transfers: bool
+Compiled = Callable[..., tuple[int, int, int]]
 
 
 @dataclass(slots=True)
@@ -79,83 +65,30 @@ class Region:
     """A compiled stretch of code.
 
     Attributes:
-        run: Takes (limit, regs, eflags, R, W, M8, M16, M32); returns (instructions done, eip, eflags).
+        run: Takes (limit, regs, eflags, R, W, V, M8, M16, M32): page maps for reads, for writes, and for writes beside
+            code, and views of memory; returns (instructions done, eip, eflags).
         need: Least limit it can be entered with.
-        spans: (first, end) linear addresses it was made from.
         source: Its Python source.
     """
 
     run: Compiled
     need: int
-    spans: list[tuple[int, int]]
     source: str
-    blocks: dict[int, Block] = field(default_factory=dict)
 
 
-Fetch = Callable[[int], Operation | None]
-"""The decoded instruction at an address of this page, or None."""
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What is known about how code behaves, and where it has to stop.
 
+    Attributes:
+        beside_code: Addresses of instructions that often store into pages that hold code.
+        unaligned: Addresses of instructions whose accesses are often not aligned.
+        barriers: Addresses at which compiled code is left.
+    """
 
-def discover(entry: int, fetch: Fetch, segments: tuple[Segment, ...], most: int) -> dict[int, Block]:
-    """Blocks reachable from an entry by direct transfers inside its page, breadth first."""
-    blocks: dict[int, Block] = {}
-    todo = [entry]
-    total = 0
-    while todo and total < most:
-        start = todo.pop(0)
-        if start in blocks or start >> 12 != entry >> 12:
-            continue
-        block = _block(start, fetch, segments)
-        if not block.operations:
-            continue
-        blocks[start] = block
-        total += len(block.operations)
-        todo += successors(block)
-    return blocks
-
-
-def _block(start: int, fetch: Fetch, segments: tuple[Segment, ...]) -> Block:
-    operations: list[Operation] = []
-    addresses: list[int] = []
-    at = start
-    while len(operations) < MOST_BLOCK and at >> 12 == start >> 12:
-        operation = fetch(at)
-        if operation is None or not supported(operation, segments):
-            break
-        operations.append(operation)
-        addresses.append(at)
-        at = at + operation.length & MASK32
-        if operation.insn.row.terminator:
-            return Block(start, operations, addresses, at, transfers=True)
-    return Block(start, operations, addresses, at, transfers=False)
-
-
-def successors(block: Block) -> list[int]:
-    """Where control can go directly from a block."""
-    last = block.operations[-1]
-    if not block.transfers:
-        return [block.end]
-    mnemonic = last.insn.row.mnemonic
-    relative = [o.value for o in last.operands if type(o).__name__ == "Target"]
-    if not relative:
-        return []
-    target = block.end + relative[0] & MASK32
-    if mnemonic == "JMP":
-        return [target]
-    return [target, block.end]
-
-
-def _keeps_alignment(operation: Operation) -> bool:
-    """Whether ESP stays a multiple of four if it was one."""
-    insn = operation.insn
-    mnemonic = insn.row.mnemonic
-    if mnemonic in ("PUSH", "POP", "CALL", "RET"):
-        stays = insn.opsize == 32 and not (mnemonic == "POP" and insn.operands[0] == Reg(ESP, 32))
-        return stays and not (mnemonic == "RET" and insn.operands and operation.operands[0].value & 3)  # type: ignore[attr-defined]
-    touched = bool(insn.operands) and insn.operands[0] == Reg(ESP, 32)
-    if mnemonic in ("ADD", "SUB") and touched and isinstance(operation.operands[1], Constant):
-        return not operation.operands[1].value & 3
-    return mnemonic not in ("LEAVE", "XCHG", "PUSHFD", "POPFD") and not (touched and mnemonic not in ("CMP", "TEST"))
+    beside_code: frozenset[int] = frozenset()
+    unaligned: frozenset[int] = frozenset()
+    barriers: frozenset[int] = frozenset()
 
 
 class Builder(Specialiser):
@@ -166,12 +99,11 @@ class Builder(Specialiser):
         entry: int,
         blocks: dict[int, Block],
         segments: tuple[Segment, ...],
-        beside_code: frozenset[int] = frozenset(),
-        unaligned: frozenset[int] = frozenset(),
-        holds_code: Callable[[int, int], bool] | None = None,
+        advice: Advice,
+        holds_code: Callable[[int, int], bool],
     ) -> None:
         super().__init__(segments)
-        self._beside_code, self._unaligned = beside_code, unaligned
+        self._advice = advice
         self._holds_code = holds_code
         self.entry = entry
         self.blocks = blocks
@@ -179,7 +111,7 @@ class Builder(Specialiser):
         self.heads = self._find_heads()
         self.longest: dict[int, int] = {}
         self.late: dict[str, int] = {}
-        self.stack_aligned = all(_keeps_alignment(o) for block in blocks.values() for o in block.operations)
+        self.stack_aligned = all(keeps_alignment(o) for block in blocks.values() for o in block.operations)
         self._head = entry
         self._worst = 0
 
@@ -192,11 +124,9 @@ class Builder(Specialiser):
                 ways[target] = ways.get(target, 0) + 1
             if block.transfers and block.operations[-1].insn.row.mnemonic == "CALL":
                 returns.add(block.end)
-        self.returns = {address for address in returns if address in self.blocks}
+        self.returns = {a for a in returns if a in self.blocks and a not in self._advice.barriers}
         heads = [self.entry]
-        for start in self.blocks:
-            if start != self.entry and (ways.get(start, 0) != 1 or start in self.returns):
-                heads.append(start)
+        heads += [s for s in self.blocks if s != self.entry and (ways.get(s, 0) != 1 or s in self.returns)]
         return {head: number for number, head in enumerate(heads)}
 
     # ---- the function --------------------------------------------------------------------------
@@ -242,15 +172,14 @@ class Builder(Specialiser):
 
     def _block(self, start: int, done: int, depth: int) -> None:
         block = self.blocks[start]
-        dead = dead_flags(block.operations)
+        dead = dead_flags(block.operations, block.may_leave)
         for index, operation in enumerate(block.operations):
             eip = block.addresses[index]
             self.number = self._exit_here(eip, done, self.flags)
             self.flags_dead = dead[index]
             self.next_eip = eip + operation.length & MASK32
-            self.branch = self.target = None
             self.overwrites = overwritten(operation)
-            self.beside_code, self.unaligned = eip in self._beside_code, eip in self._unaligned
+            self.beside_code, self.unaligned = eip in self._advice.beside_code, eip in self._advice.unaligned
             self.specialise(operation)
             done += 1
         if block.transfers:
@@ -290,7 +219,7 @@ class Builder(Specialiser):
         self._leave(text, done)
 
     def _go(self, target: int, done: int, depth: int) -> None:
-        if target not in self.blocks:
+        if target not in self.blocks or target in self._advice.barriers:
             self._leave(str(target), done)
         elif target in self.heads or depth >= MOST_DEPTH:
             self.heads.setdefault(target, len(self.heads))
@@ -370,7 +299,6 @@ class Builder(Specialiser):
         )
         ways: list[Any] = [None]
         names["late"] = lambda fk, *kept: ways[fk](*kept) if fk else kept[-1]
-        ways += [eval(f"lambda {', '.join(LATE_NAMES)}, fl: {way}", names) for way in self.late]  # noqa: S307
-        exec(compile(text, f"<region {self.entry:#x}>", "exec"), names)  # noqa: S102  # our own source, from our own meanings
-        spans = [(block.start, block.end) for block in self.blocks.values()]
-        return Region(names["run"], self.longest[self.entry], spans, text, self.blocks)
+        ways += [eval(f"lambda {', '.join(LATE_NAMES)}, fl: {way}", names) for way in self.late]
+        exec(compile(text, f"<region {self.entry:#x}>", "exec"), names)
+        return Region(names["run"], self.longest[self.entry], text)

@@ -14,7 +14,6 @@ from teachvm.machine.condition import ConditionCode, condition_code
 from teachvm.machine.instructions.meanings import meaning_of
 from teachvm.machine.operation import Operation
 from teachvm.machine.tiers.evaluate import CPU, ConditionTable, Evaluator
-from teachvm.machine.tiers.flags import FlagState
 from teachvm.machine.tiers.values import Code, Known, UnsupportedError, Value
 
 _COUNT_MASK: Final = 31
@@ -38,8 +37,7 @@ class Specialiser(Evaluator):
         """
         insn = operation.insn
         entry = meaning_of(insn)
-        self.branch = self.target = None
-        self.forget_names()
+        self.begin()
         arguments: list[Value] = [CPU]
         condition = BY_MNEMONIC.get(insn.row.mnemonic)
         if condition is not None:
@@ -52,21 +50,20 @@ class Specialiser(Evaluator):
             raise UnsupportedError("an instruction that says how many cycles it took")
 
 
-def supported(operation: Operation, segments: tuple[Segment, ...]) -> bool:
-    """Whether compiled code can do an instruction."""
+def leaves(operation: Operation, next_eip: int, segments: tuple[Segment, ...]) -> bool | None:
+    """Whether an instruction may leave compiled code before it has done anything; None if it cannot be compiled."""
     insn = operation.insn
     if insn.row.klass is not InstructionClass.INNOCUOUS or insn.lock or insn.rep:
-        return False
+        return None
     trial = Specialiser(segments)
-    trial.overwrites = overwritten(operation)
+    trial.next_eip, trial.overwrites = next_eip, overwritten(operation)
     # Flags as some earlier instruction may have left them, so that what depends on registers is exercised too.
-    trial.flags = FlagState()
     trial.flags.write(STATUS, Code("t0 + r0", frozenset(("t0", "r0")), 32, loose=True))
     try:
         trial.specialise(operation)
     except (UnsupportedError, AttributeError, KeyError, TypeError, IndexError):
-        return False
-    return True
+        return None
+    return trial.may_leave
 
 
 def overwritten(operation: Operation) -> int:
@@ -79,11 +76,10 @@ def overwritten(operation: Operation) -> int:
     return effects.written & STATUS
 
 
-def dead_flags(operations: Sequence[Operation]) -> list[bool]:
+def dead_flags(operations: Sequence[Operation], may_leave: Sequence[bool]) -> list[bool]:
     """For each instruction, whether the flags it writes are overwritten before anybody can see them.
 
-    Flags are seen by instructions that test them, at the end of the block, and before an instruction that may leave:
-    one that touches memory or divides.
+    Flags are seen by instructions that test them, at the end of the block, and before an instruction that may leave.
     """
     dead = [False] * len(operations)
     live = STATUS
@@ -92,18 +88,6 @@ def dead_flags(operations: Sequence[Operation]) -> list[bool]:
         effects = operation.insn.row.flags
         dead[index] = not effects.written & STATUS & live and bool(effects.written & STATUS)
         live = live & ~overwritten(operation) | effects.tested & STATUS
-        if _may_leave(operation):
+        if may_leave[index]:
             live = STATUS
     return dead
-
-
-def _may_leave(operation: Operation) -> bool:
-    names = {type(operand).__name__ for operand in operation.operands}
-    mnemonic = operation.insn.row.mnemonic
-    plain = not any("Memory" in name for name in names)
-    return not plain or mnemonic in ("PUSH", "POP", "CALL", "RET", "LEAVE", "DIV", "IDIV", "PUSHFD", "POPFD") or (
-        not operation.operands and mnemonic not in _REGISTERS_ONLY
-    )
-
-
-_REGISTERS_ONLY: Final = frozenset(("CDQ", "CWDE", "NOP", "CLC", "STC", "CMC", "CLD", "STD", "LAHF", "SAHF", "SALC"))

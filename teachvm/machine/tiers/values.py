@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
-
-MEMORY = "memory"
-"""Dependency of an expression that reads memory."""
 
 
 class UnsupportedError(Exception):
@@ -95,3 +94,57 @@ def as_code(value: Value) -> Code:
     if isinstance(value, Known) and isinstance(value.value, int):
         return const(int(value.value))
     raise UnsupportedError(f"{value} is no expression")
+
+
+def needs_of(value: Value) -> frozenset[str]:
+    """Locals a value is computed from."""
+    match value:
+        case Code():
+            return value.needs
+        case Many(items=items):
+            return frozenset().union(*(needs_of(item) for item in items))
+        case Status(operands=operands, result=result):
+            parts = operands if result is None else (*operands, result)
+            return frozenset().union(*(needs_of(part) for part in parts))
+        case _:
+            return frozenset()
+
+
+def substitute(code: Code, name: str, copy: Code) -> Code:
+    """An expression with one local replaced by another; names are whole words by construction."""
+    if name not in code.needs:
+        return code
+    word = rf"\b{name}\b"
+    text, truth = re.sub(word, copy.text, code.text), re.sub(word, copy.text, code.truth)
+    return replace(code, text=text, truth=truth, needs=code.needs - {name} | copy.needs)
+
+
+Change = Callable[[Code], Code]
+
+
+def mapped(value: Value, change: Change) -> Value:
+    """A value with every expression in it changed."""
+    match value:
+        case Code():
+            return change(value)
+        case Many(items=items):
+            return Many(tuple(_mapped_item(item, change) for item in items))
+        case _:
+            return _mapped_item(value, change)
+
+
+def _mapped_item(value: Known | Code | Status, change: Change) -> Known | Code | Status:
+    if not isinstance(value, Status):
+        return _mapped_part(value, change)
+    operands = tuple(_mapped_part(operand, change) for operand in value.operands)
+    result = None if value.result is None else _mapped_part(value.result, change)
+    return Status(value.function, operands, value.index, result)
+
+
+def _mapped_part(value: Known | Code, change: Change) -> Known | Code:
+    return change(value) if isinstance(value, Code) else value
+
+
+def renamed(value: Value, name: str, copy: Code) -> Value:
+    """A value with one local replaced by another."""
+    return mapped(value, lambda code: substitute(code, name, copy))
