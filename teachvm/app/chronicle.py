@@ -91,6 +91,7 @@ class Chronicle:
         self._totals: list[Totals] = []
         self._sum = [0, 0, 0, 0]
         self._read = 0
+        self._seen = 0
         self._wakes: dict[str, int] = {}
         self._last = _Open(VMM if self._virtualized else KERNEL, 0, 0, START)
         self._opened: list[_Open] = [self._last]
@@ -105,12 +106,22 @@ class Chronicle:
             self._cuts = log.cuts
         if self._read == log.end:
             return
+        if self._read < log.first:
+            self._skip(log.slice(log.first, log.first + 1)[0])
         steps = self._steps
-        for event in log.slice(self._read, log.end):
+        events = log.slice(self._read, log.end)
+        self._seen = events[-1].cycles
+        for event in events:
             step = steps.get(type(event))
             if step is not None:
                 step(event)
         self._read = log.end
+
+    def _skip(self, event: Event) -> None:
+        """More happened unread than the log keeps: what lies in between stays blank, and belongs to nobody."""
+        self._turn(self._last.actor, self._last.guest, self._seen, event.at)
+        self._last = self._last._replace(since=event.cycles)
+        self._opened[-1] = self._last
 
     def _turn(self, actor: int, guest: int, cycles: int, at: Moment) -> None:
         """Somebody else has the CPU from now on."""

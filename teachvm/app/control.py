@@ -9,18 +9,20 @@ from enum import Enum
 from teachvm.app.focus import Focus
 from teachvm.app.snapshot import Snapshot
 from teachvm.host.stop import StopKind
+from teachvm.isa.operands import CS
 from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAccepted, WalkReferenced
 from teachvm.trace.events import Event
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import START, Moment
 from teachvm.trace.timeline import Input, Outcome, Timeline
 from teachvm.vmm.events import GuestResumed, VmmEntered
+from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
 from teachvm.world.spec import WorldSpec
 from teachvm.world.world import World
 
-BACK_UNITS = 256
-"""Units one slice of running backwards goes."""
+SEARCH_UNITS = 4_096
+"""Units within which the next or previous trap is looked for at once; beyond, the search goes on in slices."""
 
 UNLIMITED = 1 << 40
 
@@ -61,6 +63,8 @@ class Control:
         self.world = make(spec)
         self.timeline = Timeline(self.world)
         self.running: Direction | None = None
+        self._to_trap = False
+        self._begun_at: int | None = None
         self.notice: Notice | None = None
         self.focus = Focus()
         self._now: Snapshot | None = None
@@ -96,29 +100,28 @@ class Control:
     # ---- moving --------------------------------------------------------------------------------
 
     def step(self, grain: Grain) -> None:
-        """Go forward by one visible thing, one instruction, or to the next trap."""
+        """Go forward by one visible thing, one instruction, or to the next trap.
+
+        A trap that is far goes on being looked for: the world then runs, and `work` has to be called.
+        """
+        if grain is Grain.TRAP:
+            self.start(Direction.FORWARD, to_trap=True)
+            self.work(limit=SEARCH_UNITS)
+            return
         self.leave()
-        match grain:
-            case Grain.VISIBLE:
-                outcome = self.timeline.step(self.visible)
-            case Grain.INSTRUCTION:
-                outcome = self.timeline.step_instruction()
-            case _:
-                outcome = self.timeline.run(UNLIMITED, stop_when=self.is_trap, keep_going=self._patience())
-        self._tell(outcome)
+        self._tell(self.timeline.step(self.visible) if grain is Grain.VISIBLE else self.timeline.step_instruction())
 
     def back(self, grain: Grain) -> None:
-        """Go backwards by one visible thing, one instruction, or to the previous trap."""
+        """Go backwards by one visible thing, one instruction, or to the previous trap, which may be far as well."""
+        if grain is Grain.TRAP:
+            self.start(Direction.BACKWARD)
+            self.work()
+            return
         self.leave()
-        match grain:
-            case Grain.VISIBLE:
-                self.timeline.back(self.visible)
-            case Grain.INSTRUCTION:
-                self.timeline.back_instruction()
-            case _:
-                if not self.timeline.back_to(Event, self.is_trap):
-                    self.timeline.seek(START)
-                    self.notice = Notice("No trap lies before this: this is the beginning.")
+        if grain is Grain.VISIBLE:
+            self.timeline.back(self.visible)
+        else:
+            self.timeline.back_instruction()
 
     def seek(self, moment: Moment) -> None:
         """Move the whole machine to a moment."""
@@ -157,21 +160,26 @@ class Control:
 
     # ---- running -------------------------------------------------------------------------------
 
-    def start(self, direction: Direction = Direction.FORWARD) -> None:
-        """Begin to run; `work` does it, a slice at a time."""
+    def start(self, direction: Direction = Direction.FORWARD, *, to_trap: bool = False) -> None:
+        """Begin to run; `work` does it, a slice at a time.
+
+        Forwards, the run ends at a breakpoint, where the world ends, and if `to_trap` at the next trap; backwards at a
+        breakpoint, the previous trap, and the beginning.
+        """
         self.notice = None
         self.running = direction
+        self._to_trap = to_trap
 
     def stop(self) -> None:
         """Stop running; always works."""
         self.running = None
 
-    def work(self, keep_going: Callable[[], bool], limit: int = UNLIMITED) -> bool:
+    def work(self, keep_going: Callable[[], bool] | None = None, limit: int = UNLIMITED) -> bool:
         """Do one slice of the run in progress.
 
         Args:
             keep_going: False when the slice's time is over; the caller has the clock, this has none.
-            limit: Most units of this slice.
+            limit: Most units of this slice, forwards.
 
         Returns:
             Whether the run goes on.
@@ -181,29 +189,51 @@ class Control:
             self._forward(keep_going, limit)
         elif self.running is Direction.BACKWARD:
             self.leave()
-            self._backward(limit)
+            self._backward()
         return self.running is not None
 
-    def _forward(self, keep_going: Callable[[], bool], limit: int) -> None:
-        at_break = self._at_breakpoint if self.focus.breakpoints else None
-        outcome = self.timeline.run(limit, stop_at=at_break, keep_going=keep_going)
+    def _forward(self, keep_going: Callable[[], bool] | None, limit: int) -> None:
+        self._begun_at = self._next_instruction()
+        stop_when = self._stops if self._to_trap or self.focus.breakpoints else None
+        stop_at = self._at_breakpoint if self.focus.breakpoints else None
+        outcome = self.timeline.run(limit, stop_when=stop_when, stop_at=stop_at, keep_going=keep_going)
         if outcome in (Outcome.ENDED, Outcome.REACHED):
             self.running = None
             self._tell(outcome)
 
-    def _backward(self, limit: int) -> None:
-        here = self.timeline.position
-        floor = Moment(max(0, here.n - min(BACK_UNITS, limit)))
-        event = next(
-            (e for e in reversed(list(self.world.recorder.log.of(Event, floor, here))) if self.is_trap(e)), None
-        )
-        self.timeline.seek(floor if event is None else event.at)
-        if event is not None or floor == START:
+    def _backward(self) -> None:
+        floor = Moment(max(0, self.timeline.position.n - SEARCH_UNITS))
+        self._to_trap = True
+        self._begun_at = None
+        found = self.timeline.back_to(self._stops, floor, self._at_breakpoint if self.focus.breakpoints else None)
+        if found or floor == START:
             self.running = None
+        if not found and floor == START:
+            self.notice = Notice("No trap lies before this: this is the beginning.")
+
+    def _stops(self, event: Event) -> bool:
+        """Whether a run ends at a phase: the trap it looks for, or a handler whose first instruction has a breakpoint.
+
+        A handler is entered inside a unit. That the guest is resumed where the unit began does not count: it was there.
+        """
+        if self._to_trap and self.is_trap(event):
+            return True
+        if not self.focus.breakpoints or not isinstance(event, GuestResumed | HandlerEntered):
+            return False
+        return self._next_instruction() in self.focus.breakpoints - {self._begun_at}
 
     def _at_breakpoint(self) -> bool:
-        cpu = self.world.host.machine.cpu
-        return cpu.eip in self.focus.breakpoints
+        self._begun_at = self._next_instruction()
+        return self._begun_at in self.focus.breakpoints
+
+    def _next_instruction(self) -> int | None:
+        """Linear address of the next instruction of the guest that has the processor; None if nobody has it."""
+        host = self.world.host
+        tenant = host.tenants.get(host.scheduler.current or "")
+        if tenant is None:
+            return None
+        cpu = tenant.vcpu.cpu if isinstance(tenant, Vm) and not tenant.vcpu.in_guest else host.machine.cpu
+        return cpu.segs[CS].base + cpu.eip & 0xFFFF_FFFF
 
     # ---- what counts ---------------------------------------------------------------------------
 
@@ -237,11 +267,3 @@ class Control:
         if outcome is Outcome.ENDED and stopped is not None:
             failed = stopped.kind is StopKind.GUEST_FAILURE
             self.notice = Notice(f"{stopped.text}. Step back, or press F3 to start again.", failed)
-        elif outcome in (Outcome.LIMIT, Outcome.PAUSED):
-            self.notice = Notice("No trap came in the next two million instructions. Press Run to go on.")
-
-    @staticmethod
-    def _patience() -> Callable[[], bool]:
-        """Let the search for a trap look at two million units, then ask the person."""
-        remaining = iter(range(2_000_000 // 64))
-        return lambda: next(remaining, None) is not None

@@ -24,13 +24,17 @@ Rows = tuple[CodeLabel | CodeLine, ...]
 
 ROWS: Final = 64
 """Statements in one listing."""
-KEEP: Final = 40
-"""A listing begins at its function's label, unless that lies more statements before than this."""
+GROUP: Final = 10
+"""Functions shorter than this are listed together with the next, so that the listing stays put while they run."""
+KEEP: Final = 36
+"""A listing begins at its group's label, unless that lies more statements before than this."""
 PAGE: Final = 20
 """By how many statements a listing of a long function moves on."""
 LEAD: Final = 6
 DATA_SHOWN: Final = 8
-TEXT_SHOWN: Final = 36
+DATA_ROWS: Final = 6
+"""Rows of eight bytes for data of many statements; the rest is a count."""
+TEXT_SHOWN: Final = 26
 CACHED: Final = 32
 
 SILENT: Final = "sensitive · never traps"
@@ -49,7 +53,7 @@ def badge_of(insn: Insn) -> Badge | None:
     if row.klass is InstructionClass.SENSITIVE_UNPRIVILEGED:
         if instruction_reason(insn) is None:
             return Badge(SILENT, "vmm", "silent", tip)
-        return Badge("sensitive · may fault", "vmm", "ring", tip)
+        return Badge("sensitive", "vmm", "ring", tip)
     text, role, icon = _BADGES[row.klass]
     return Badge(text, "trap" if role == "trap" else "vmm", icon, tip)
 
@@ -112,6 +116,7 @@ class Listing:
     def __init__(self, space: Space) -> None:
         self.space = space
         self._pieces = space.assembly.pieces
+        self._groups = self._find_groups()
         self._rows: OrderedDict[tuple[int, int, bytes], Rows] = OrderedDict()
 
     def index(self, linear: int) -> int | None:
@@ -131,20 +136,20 @@ class Listing:
     def around(self, linear: int) -> tuple[int, int]:
         """First and behind the last statement of the listing that holds an address."""
         at = max(0, bisect_right(self._pieces, linear, key=_address) - 1)
-        first = self._function(at)
+        first = self._groups[bisect_right(self._groups, at) - 1]
         behind = at - first
         if behind > KEEP:
             first = max(first, at - behind % PAGE - LEAD)
         return first, min(len(self._pieces), first + ROWS)
 
-    def _function(self, at: int) -> int:
-        """The statement at the nearest label that is not local, at or before a statement."""
-        space = self.space
-        for index in range(at, -1, -1):
-            label = space.label_at(self._pieces[index].address)
-            if label is not None and "." not in label:
-                return index
-        return 0
+    def _find_groups(self) -> list[int]:
+        """Where listings begin: at labels that are not local, at least `GROUP` statements apart."""
+        groups = [0]
+        for index, piece in enumerate(self._pieces):
+            label = self.space.label_at(piece.address)
+            if label is not None and "." not in label and index - groups[-1] >= GROUP:
+                groups.append(index)
+        return groups
 
     def extent(self, first: int, last: int) -> tuple[int, int]:
         """Linear address of the first byte of some statements, and how many bytes they have."""
@@ -164,17 +169,21 @@ class Listing:
     def _make(self, first: int, last: int, content: bytes) -> list[CodeLabel | CodeLine]:
         rows: list[CodeLabel | CodeLine] = []
         origin = self._pieces[first].address
+        data: list[tuple[int, bytes]] = []
         for piece in self._pieces[first:last]:
             label = self.space.label_at(piece.address)
-            if label is not None:
-                rows.append(CodeLabel(label))
             at = piece.address - origin
             code = content[at : at + len(piece.data)] or piece.data
+            if data and (label is not None or piece.agreement is not None):
+                rows += _data(data)
+                data = []
+            if label is not None:
+                rows.append(CodeLabel(label))
             if piece.agreement is None:
-                rows.append(_data(piece, code))
+                data.append((piece.address, code))
             else:
                 rows += [_code_line(one) for one in lines(code, piece.address, self.space.name_at)]
-        return rows
+        return [*rows, *_data(data)] if data else rows
 
 
 def _address(piece: Piece) -> int:
@@ -184,13 +193,40 @@ def _address(piece: Piece) -> int:
 _DATA: Final = Tip("Data", "The program's source put data here; the processor would execute it all the same.")
 
 
-def _data(piece: Piece, content: bytes) -> CodeLine:
+def _data(statements: list[tuple[int, bytes]]) -> list[CodeLine]:
+    """One statement is one row; several, such as a table of descriptors, are rows of eight bytes."""
+    address, content = statements[0]
+    if len(statements) == 1:
+        return [_data_line(address, content)]
+    content = b"".join(code for _, code in statements)
+    starts = range(0, min(len(content), DATA_ROWS * DATA_SHOWN), DATA_SHOWN)
+    rows = [_data_line(address + at, content[at : at + DATA_SHOWN]) for at in starts]
+    left = len(content) - len(rows) * DATA_SHOWN
+    if left > 0:
+        rest = f"and {count(left)} more bytes"
+        rows.append(CodeLine(address + len(rows) * DATA_SHOWN, "…", "db", (Span(rest, "dim"),), tip=_DATA))
+    return rows
+
+
+def _data_line(address: int, content: bytes) -> CodeLine:
     size = len(content)
     if size > DATA_SHOWN and content == content[:1] * size:
-        operand = f"{content[0]:#04x}, {count(size)} times"
+        name, operand = "db", f"{content[0]:#04x}, {count(size)} times"
+    elif all(32 <= byte < 127 or byte in (0, 9, 10, 13) for byte in content) and any(content):
+        name, operand = "db", _characters(content)
+    elif size % 4 == 0:
+        name, operand = "dd", _numbers(content, 4)
     else:
-        operand = _characters(content)
-    return CodeLine(piece.address, hexbytes(content, DATA_SHOWN), "db", (Span(operand, "dim", code=True),), tip=_DATA)
+        name, operand = "db", _numbers(content, 1)
+    return CodeLine(address, hexbytes(content, DATA_SHOWN), name, (Span(operand, "dim", code=True),), tip=_DATA)
+
+
+def _numbers(content: bytes, size: int) -> str:
+    """The first numbers of a size, in hexadecimal."""
+    shown = min(len(content), 2 * size if size > 1 else size * 4)
+    numbers = (int.from_bytes(content[at : at + size], "little") for at in range(0, shown, size))
+    said = ", ".join(f"{number:#0{2 + 2 * size}x}" for number in numbers)
+    return said + (", …" if len(content) > shown else "")
 
 
 def _characters(content: bytes) -> str:

@@ -14,6 +14,7 @@ from teachvm.machine.events import (
     HandlerEntered,
     InterruptAccepted,
     InterruptReturned,
+    PortAccessed,
     SoftwareInterrupted,
     WalkReferenced,
 )
@@ -27,6 +28,7 @@ from teachvm.vmm.events import (
     InstructionEmulated,
     InstructionInterpreted,
     InterruptInjected,
+    ShadowDropped,
     ShadowFilled,
     VcpuBlocked,
     VcpuSwitched,
@@ -42,6 +44,7 @@ VMM_STEPS: Final = (
     FaultReflected,
     InterruptInjected,
     InstructionInterpreted,
+    ShadowDropped,
     VcpuSwitched,
     VcpuBlocked,
 )
@@ -121,7 +124,7 @@ def _virtual(snapshot: Snapshot, n: int, vm: str) -> list[Episode]:
                 current.events.append((number, event))
                 found.append(current)
             cause = None
-        elif isinstance(event, VMM_STEPS) or _walk_by(event, vm):
+        elif isinstance(event, VMM_STEPS) or _done_by(event, vm):
             current = _continued(current, number, event, vm, found)
     if cause is not None and _belongs(snapshot, cause[1], vm):
         found.append(Episode(cause[1].eip, cause[1], None, [cause]))
@@ -133,8 +136,9 @@ def _belongs(snapshot: Snapshot, cause: Cause, vm: str) -> bool:
     return cause.eip >= 0 and snapshot.state(snapshot.world.host.name).on_cpu == vm
 
 
-def _walk_by(event: Event, cpu: str) -> bool:
-    return isinstance(event, WalkReferenced) and event.cpu == cpu
+def _done_by(event: Event, cpu: str) -> bool:
+    """Whether a VCPU's software CPU did this: a page walk, or an access to a virtual device."""
+    return isinstance(event, WalkReferenced | PortAccessed) and event.cpu == cpu
 
 
 def _continued(current: Episode | None, number: int, event: Event, vm: str, found: list[Episode]) -> Episode | None:

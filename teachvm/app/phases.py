@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from teachvm.app.past import Episode, past_end
-from teachvm.app.phrases import entry_text, place, strong, value, words
+from teachvm.app.phrases import changes_span, entry_text, place, value, words
 from teachvm.app.presentation import PhaseBlock, PhaseStep
 from teachvm.app.scene import Scene
 from teachvm.app.sentences import say
@@ -19,6 +19,7 @@ from teachvm.machine.events import (
     HandlerEntered,
     InterruptAccepted,
     InterruptReturned,
+    PortAccessed,
     SoftwareInterrupted,
     WalkReferenced,
 )
@@ -87,21 +88,23 @@ def _role(scene: Scene, episode: Episode) -> Role:
 def _groups(scene: Scene, episode: Episode, klass: InstructionClass | None) -> list[Group]:
     hardware = scene.snapshot.world.host.machine.cpu.name
     groups: list[Group] = []
-    walk: list[tuple[int, Event]] = []
+    waiting: list[tuple[int, Event]] = []
     for number, event in episode.events:
-        if isinstance(event, WalkReferenced):
-            walk.append((number, event))
-            continue
-        if walk:
-            groups.append((walk, _walk_text(walk)))
-            walk = []
-        if isinstance(event, VmmEntered) and groups:
+        if waiting and type(event) is not type(waiting[0][1]) and isinstance(waiting[0][1], WalkReferenced):
+            groups.append((waiting, _walk_text(waiting)))
+            waiting = []
+        if isinstance(event, WalkReferenced | PortAccessed):
+            waiting.append((number, event))
+        elif isinstance(event, VmmEntered) and groups:
             # The exception and the entry it leads to are one step: the hardware's.
             groups[-1][0].append((number, event))
+        elif waiting and isinstance(event, InstructionEmulated):
+            groups.append(([*waiting, (number, event)], _port_text(waiting, event)))
+            waiting = []
         else:
             groups.append(([(number, event)], _sentence(scene, episode, event, hardware, klass)))
-    if walk:
-        groups.append((walk, _walk_text(walk)))
+    if waiting and isinstance(waiting[0][1], WalkReferenced):
+        groups.append((waiting, _walk_text(waiting)))
     return groups
 
 
@@ -110,10 +113,16 @@ def _sentence(scene: Scene, episode: Episode, event: Event, hardware: str, klass
     if event is episode.cause:
         why = _why(scene, episode, klass)
         subject = "the CPU " if why else "The CPU "
-        text = said.text[:-1] if why.startswith("CPL") else said.text  # the sentence ends in the CPL
+        text = said.text[:-1] if why and isinstance(event, ExceptionRaised) else said.text  # its end repeats the ring
         return (words(why + subject), *text)
+    if isinstance(event, InstructionEmulated) and not event.changes and _is_store(episode):
+        return (words("VMM emulates it: the store is made in the guest’s memory"),)
     subject = "The CPU " if said.who == "CPU" else f"{said.who} "
     return (words(subject), *said.text)
+
+
+def _is_store(episode: Episode) -> bool:
+    return episode.entered is not None and episode.entered.reason is EntryReason.PAGE_FAULT_TRACE
 
 
 def _walk_text(walk: list[tuple[int, Event]]) -> Text:
@@ -126,6 +135,19 @@ def _walk_text(walk: list[tuple[int, Event]]) -> Text:
         shown = entry_text(event.entry, leaf=event.level == "pte")
         parts += [words(f"{', ' if parts else ''}{event.level.upper()} "), value(shown)]
     return (words("VMM walks the guest’s tables for "), place(linear), words(": "), *parts)
+
+
+def _port_text(accesses: list[tuple[int, Event]], event: InstructionEmulated) -> Text:
+    """An emulated IN or OUT: what went between the VCPU and the model of a device."""
+    access = accesses[0][1]
+    assert isinstance(access, PortAccessed)
+    data = f"{access.value:#0{2 + 2 * access.size}x}"
+    text: Text = (words("VMM emulates it: its device model "),)
+    if access.direction == "in":
+        text += (words("answers "), value(data), words(" at port "), value(f"{access.port:#x}"))
+    else:
+        text += (words("takes "), value(data), words(" at port "), value(f"{access.port:#x}"))
+    return (*text, words(", "), changes_span(event.changes)) if event.changes else text
 
 
 def _why(scene: Scene, episode: Episode, klass: InstructionClass | None) -> str:
@@ -222,10 +244,3 @@ def _goes_on(scene: Scene) -> bool:
 def returned(episode: Episode) -> bool:
     """Whether an episode is nothing but an IRET on bare metal."""
     return len(episode.events) == 1 and isinstance(episode.events[0][1], InterruptReturned)
-
-
-def headline(episode: Episode) -> Text:
-    """What began an episode, in two words, for a listing that does not hold its instruction."""
-    if episode.entered is not None:
-        return (strong(episode.entered.reason.label, "vmm"),)
-    return (strong("interruption", "trap"),)

@@ -304,7 +304,10 @@ class HexView:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A table column: `width` in characters of its widest value; the one with `stretch` takes what is left."""
+    """A table column: `width` in characters of its widest value; the one with `stretch` takes what is left.
+
+    `optional` columns are left out where there is too little room, the last one first.
+    """
 
     title: str
     width: int = 8
@@ -312,6 +315,7 @@ class Column:
     code: bool = False
     stretch: bool = False
     tip: Tip | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

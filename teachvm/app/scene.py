@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from teachvm.app.snapshot import Snapshot
 from teachvm.guest.processes import Process, processes
@@ -23,8 +23,8 @@ from teachvm.vmm.vm import Vm
 from teachvm.world.world import Guest
 
 MASK32: Final = 0xFFFF_FFFF
-Runner = str
-"""Who has the CPU: `program`, `kernel`, `vmm` or `hardware`, as roles and lessons call them."""
+Runner = Literal["program", "kernel", "vmm", "hardware"]
+"""Who has the CPU, as roles and lessons call them."""
 
 
 @lru_cache(maxsize=8)

@@ -134,12 +134,8 @@ def _tlb_flushed(event: machine.TlbFlushed) -> Said:
 
 def _port_accessed(event: machine.PortAccessed) -> Said:
     verb, preposition = ("reads", "from") if event.direction == "in" else ("writes", "to")
-    shown = f"{event.value:0{2 * event.size}x}"
-    return (
-        "hardware",
-        "CPU",
-        (words(f"{verb} "), value(shown), words(f" {preposition} port "), value(f"{event.port:#x}")),
-    )
+    shown, port = value(f"{event.value:#0{2 + 2 * event.size}x}"), value(f"{event.port:#x}")
+    return "hardware", "CPU", (words(f"{verb} "), shown, words(f" {preposition} port "), port)
 
 
 def _software_interrupted(event: machine.SoftwareInterrupted) -> Said:
@@ -157,12 +153,9 @@ def _cpu_halted(event: machine.CpuHalted) -> Said:
 
 def _vmm_entered(event: vmm.VmmEntered) -> Said:
     tip = Tip(event.reason.label, event.reason.explanation, event.reason.source)
-    text = (words("is entered from "), words(f"{event.vm}: "), Span(event.reason.label, "vmm", strong=True, tip=tip))
-    return (
-        "vmm",
-        "VMM",
-        (*text, words(", "), vector_span(event.vector, event.error), words(" at "), place(event.eip, event.vm)),
-    )
+    why = Span(event.reason.label, "vmm", strong=True, tip=tip)
+    where = (words(" at "), place(event.eip, event.vm), words(f" in {event.vm}"))
+    return "vmm", "VMM", (words("is entered for "), why, words(": "), vector_span(event.vector, event.error), *where)
 
 
 def _instruction_decoded(event: vmm.InstructionDecoded) -> Said:
@@ -175,21 +168,23 @@ def _instruction_emulated(event: vmm.InstructionEmulated) -> Said:
     return "vmm", "VMM", (words("emulates it: "), changes_span(event.changes))
 
 
+_NEVER: Final = ", and the guest never sees the fault"
 _CLASSIFIED: Final = {
-    vmm.FaultKind.TRUE: (" forbidden by the guest’s own tables", "true fault", "the guest gets its #PF"),
-    vmm.FaultKind.HIDDEN: (" allowed by the guest’s tables", "hidden fault", "the guest never sees it"),
-    vmm.FaultKind.DIRTY: (" writable for the guest, with D clear", "hidden fault", "the guest never sees it"),
-    vmm.FaultKind.TRACE: (" in a table of the guest’s own", "trace fault", "the guest never sees it"),
-    vmm.FaultKind.MMIO: (" without RAM behind it", "device memory", "the guest never sees the fault"),
+    vmm.FaultKind.TRUE: ("a ", "true fault", "the guest’s own tables forbid ", ", and the guest gets its #PF"),
+    vmm.FaultKind.HIDDEN: ("a ", "hidden fault", "the guest’s tables allow ", _NEVER),
+    vmm.FaultKind.DIRTY: ("a ", "hidden fault", "the first write to the page of ", _NEVER),
+    vmm.FaultKind.TRACE: ("a ", "trace fault", "the guest writes to its own table at ", _NEVER),
+    vmm.FaultKind.MMIO: ("", "device memory", "no RAM lies behind ", _NEVER),
 }
-"""What the walk found, what that is called, and what comes of it."""
+"""What the walk found, called so, because of an address, and what comes of it."""
 
 
 def _fault_classified(event: vmm.FaultClassified) -> Said:
     reason = event.kind.reason
-    found, name, so = _CLASSIFIED[event.kind]
+    article, name, because, so = _CLASSIFIED[event.kind]
     span = Span(name, "vmm", strong=True, tip=Tip(reason.label, reason.explanation, reason.source))
-    return "vmm", "VMM", (words("finds "), place(event.linear, event.vm), words(f"{found}: "), span, words(f", {so}"))
+    where = place(event.linear, event.vm)
+    return "vmm", "VMM", (words(f"finds {article}"), span, words(f": {because}"), where, words(so))
 
 
 def _shadow_filled(event: vmm.ShadowFilled) -> Said:

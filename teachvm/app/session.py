@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from teachvm.app.comparison import Comparison
@@ -16,7 +17,7 @@ from teachvm.app.snapshot import Snapshot
 from teachvm.guest.image import GuestError
 from teachvm.isa.assembler.errors import AsmError
 from teachvm.lesson.model import Lesson
-from teachvm.lesson.progress import LessonRun
+from teachvm.lesson.progress import LessonRun, Stage
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
 from teachvm.vmm.techniques import Technique
@@ -52,6 +53,7 @@ class Session:
         self._comparison: Comparison | None = None
         self._cards: dict[str, CardView] = {}
         self._shown: Snapshot | None = None
+        self._wanted: Stage | None = None
         self._begin(saved)
 
     def _begin(self, saved: Mapping[str, Any] | None) -> None:
@@ -217,6 +219,7 @@ class Session:
         """Go to a beat, counted from 0; what lies between is run through."""
         self.control.stop()
         self.control.leave()
+        self._wanted = None
         self.flow.enter(min(max(beat, 0), len(self.lesson.beats) - 1))
         self._look()
 
@@ -275,17 +278,19 @@ class Session:
     # ---- inside --------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Show what the lesson wants shown here, keeping the student's breakpoints."""
-        stage = self.run.stage()
+        """Show what the lesson newly wants shown here; what the student opened or looked at since stays."""
+        stage, before = self.run.stage(), self._wanted
+        self._wanted = stage
+        focus = self.control.focus
         self.control.look(
-            Focus(
-                cards=stage.cards,
-                guest=stage.vm,
-                code=stage.code,
-                memory=stage.memory,
-                walk=stage.walk,
+            replace(
+                focus,
+                cards=stage.cards if before is None or before.cards != stage.cards else focus.cards,
+                guest=stage.vm if before is None or before.vm != stage.vm else focus.guest,
+                code=stage.code if before is None or before.code != stage.code else focus.code,
+                memory=stage.memory if before is None or before.memory != stage.memory else focus.memory,
+                walk=stage.walk if before is None or before.walk != stage.walk else focus.walk,
                 highlight=stage.highlight,
-                breakpoints=self.control.focus.breakpoints,
             )
         )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from teachvm.app.notation import count, hex32, percent
+from teachvm.app.notation import count, hex32, percent, plural
 from teachvm.app.presentation import (
     ActorsView,
     Arrow,
@@ -33,7 +34,7 @@ from teachvm.app.presentation import (
 )
 
 RECENT = 12
-"""Stretches of a timeline that are read out; the rest is a count."""
+"""Stretches of a timeline, up to now, that are read out; the rest is a count."""
 
 
 def twin(view: CardView) -> str:
@@ -165,14 +166,19 @@ def _diagram(view: DiagramView) -> list[str]:
 
 
 def _lanes(view: LanesView) -> list[str]:
-    lines = [f"Now at cycle {count(view.now)} of {count(view.frontier)} run so far; {count(len(view.notches))} traps."]
-    first = max(0, len(view.stretches) - RECENT)
+    traps = plural(len(view.notches), "trap")
+    lines = [f"Now at cycle {count(view.now)} of {count(view.frontier)} run so far; {traps}."]
+    last = bisect_right(view.stretches, view.now, key=lambda stretch: stretch.start)
+    first = max(0, last - RECENT)
     if first:
-        lines.append(f"({count(first)} earlier stretches)")
-    for at in range(first, len(view.stretches)):
+        lines.append(f"({count(first)} before)")
+    for at in range(first, last):
         stretch = view.stretches[at]
         lane = view.lanes[stretch.lane]
-        lines.append(f"{count(stretch.start)}–{count(stretch.stop)} {lane.name}")
+        who = f"{lane.name}, {stretch.role}" if stretch.role else lane.name
+        lines.append(f"{count(stretch.start)}–{count(min(stretch.stop, view.frontier))} {who}")
+    if len(view.stretches) > last:
+        lines.append(f"({count(len(view.stretches) - last)} after now)")
     return lines
 
 

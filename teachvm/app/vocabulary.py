@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields
 
 import teachvm.machine.events
-import teachvm.vmm.events  # noqa: F401 - events enter their table by being declared, here and in the line above
+import teachvm.vmm.events
+import teachvm.world.events  # noqa: F401 - events enter their table by being declared, here and in the lines above
 from teachvm.app.keys import KEYS
 from teachvm.guest.library import GUESTS, PROGRAMS
 from teachvm.host.costs import COSTS
@@ -43,7 +44,8 @@ def schemas() -> dict[str, object]:
 
 def _events() -> Iterator[Row]:
     common = {field.name for field in fields(Event)}
-    for name, kind in sorted(EVENTS.items()):
+    ours = {name: kind for name, kind in EVENTS.items() if kind.__module__.partition(".")[0] == "teachvm"}
+    for name, kind in sorted(ours.items()):
         own: list[Json] = [field.name for field in fields(kind) if field.name not in common]
         yield {"name": name, "explanation": _first_sentence(kind), "phase": kind.PHASE, "fields": own}
 

@@ -69,20 +69,36 @@ def walker(scene: Scene) -> str:
 
 
 def chosen(scene: Scene) -> Walk | None:
-    """The walk to show; None while the guest's paging is off and nobody asks."""
-    asked = scene.snapshot.focus.walk
-    if asked is not None:
-        return looked_at(scene, asked)
-    found = _going_on(scene) or _last(scene)
-    if found is None and scene.mode.enabled:
-        found = looked_at(scene, scene.linear_eip)
-    return found
+    """The walk to show; None while the guest's paging is off.
 
-
-def looked_at(scene: Scene, linear: int) -> Walk | None:
-    """What a read by the kernel would find in the tables now; nothing is touched."""
+    An address asked about is shown as it is walked, while and right after that happens, else as the tables are now.
+    """
     if not scene.mode.enabled:
         return None
+    asked = scene.snapshot.focus.walk
+    going_on = _going_on(scene)
+    if going_on is not None and (asked is None or _same_page(going_on.linear, asked)):
+        return going_on
+    last = _last(scene)
+    if asked is None:
+        return last or looked_at(scene, scene.linear_eip)
+    if last is not None and _same_page(last.linear, asked) and _just_now(scene, last):
+        return last
+    return looked_at(scene, asked)
+
+
+def _same_page(one: int, other: int) -> bool:
+    return one >> paging.PAGE_SHIFT == other >> paging.PAGE_SHIFT
+
+
+def _just_now(scene: Scene, walk: Walk) -> bool:
+    """Whether a walk was made by the instruction going on, or by the one just completed."""
+    at = scene.snapshot.at
+    return walk.at is not None and walk.at.n >= (at.n if at.phase else at.n - 1)
+
+
+def looked_at(scene: Scene, linear: int) -> Walk:
+    """What a read by the kernel would find in the tables now; nothing is touched."""
     walk = scene.look(linear)
     high, low, _ = paging.split(linear)
     pde = Step((scene.state.cr3 & paging.FRAME) + high * paging.ENTRY_SIZE, walk.pde)

@@ -155,7 +155,8 @@ class LessonRun:
         if task.id in self.done or begun is None:
             return task.id in self.done
         try:
-            if recorded(task.until, self.world, self.scope, begun.at, self.timeline.position):
+            now, complete = self.timeline.position, task.stop == "after"
+            if recorded(task.until, self.world, self.scope, begun.at, now, complete=complete):
                 self.done.add(task.id)
         except NoValueError:
             return False

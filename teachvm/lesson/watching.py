@@ -200,10 +200,20 @@ def _milestone(word: str, given: dict[str, Scalar], left: int, world: World, sco
     return _Milestone(KINDS[word], lambda event: happenings.facts(word, event), given, number, left)
 
 
-def recorded(anchor: Anchor, world: World, scope: WorldScope, since: Moment, until: Moment) -> bool:
+def recorded(
+    anchor: Anchor, world: World, scope: WorldScope, since: Moment, until: Moment, *, complete: bool = False
+) -> bool:
     """Whether an anchor was reached between two moments of the recorded past; `until` is the present moment.
 
     For a task: the student may have moved there in any way. Labels and conditions are looked at now.
+
+    Args:
+        anchor: What to reach.
+        world: Whose past it is.
+        scope: What its arguments and conditions read.
+        since: Where the task began.
+        until: The present moment.
+        complete: The unit in which it happened must be over as well: a trap counts when the guest runs again.
 
     Raises:
         NoValueError: An argument of the anchor has no value now.
@@ -213,9 +223,11 @@ def recorded(anchor: Anchor, world: World, scope: WorldScope, since: Moment, unt
         looking.target += since.n - until.n
         return looking.boundary()
     if isinstance(looking, _Condition):
-        return until > since and looking.holds()
+        return until > since and looking.holds() and not (complete and until.phase)
     if isinstance(looking, _Label):
         return until > since and looking.here()
+    if complete:
+        until = Moment(until.n)
     past = _between(world.recorder.log.of(looking.kinds, since, Moment(until.n, until.phase + 1)), since, until)
     return any(looking.event(event) for event in past)
 

@@ -23,6 +23,8 @@ TIMER_PORTS = range(0x40, 0x44)
 SYSTEM_PORT = range(0x61, 0x62)
 SLAVE_PORTS = range(0xA0, 0xA2)
 CONSOLE_PORTS = range(0x3F8, 0x400)
+LONGEST_REPEAT = 4096
+"""Iterations of a repeated string instruction in one unit: a wild guest may ask for four thousand million."""
 
 
 class Board:
@@ -124,7 +126,7 @@ class Machine:
         self.cpu.interrupts = self.board.pic
         self.cpu.tsc = lambda: clock.cycles
         # A repeated string instruction stops where a device is due, but never before its first iteration.
-        self.cpu.budget = lambda: max(1, self.board.timer.due - clock.cycles)
+        self.cpu.budget = lambda: min(LONGEST_REPEAT, max(1, self.board.timer.due - clock.cycles))
 
     def register(self, registry: Registry) -> None:
         """Enter the state of CPU and board in a world's registry, under the machine's name."""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
-from teachvm.trace.moment import Moment
+from teachvm.trace.moment import START, Moment
 
 EVENTS: dict[str, type[Event]] = {}
 """Every event class by name, filled as modules declare them; `teachvm names` prints it."""
 
-LOG_CAPACITY = 400_000
+LOG_CAPACITY = 200_000
 """Events kept; the oldest half is forgotten beyond it (they can be had again by re-execution)."""
 
 
@@ -49,6 +49,7 @@ class EventLog:
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._forgotten = 0
+        self._whole_from = START
         self.cuts = 0
         """How often the future was cut off; what was read beyond a cut is no longer true."""
         self._subscribers: dict[type[Event], list[Callable[[Event], None]]] = {}
@@ -68,6 +69,7 @@ class EventLog:
 
     def _forget(self) -> None:
         half = len(self._events) // 2
+        self._whole_from = Moment(self._events[half - 1].at.n + 1)
         del self._events[:half]
         self._forgotten += half
 
@@ -105,6 +107,11 @@ class EventLog:
         return self._forgotten
 
     @property
+    def whole_from(self) -> Moment:
+        """The instruction boundary from which on nothing was forgotten."""
+        return self._whole_from
+
+    @property
     def end(self) -> int:
         """Number the next new event gets."""
         return self._forgotten + len(self._events)
@@ -137,6 +144,13 @@ class EventLog:
             event = self._events[index]
             if isinstance(event, kind):
                 return event
+        return None
+
+    def latest(self, start: Moment, stop: Moment, wanted: Callable[[Event], bool]) -> Event | None:
+        """The latest event with `start <= at < stop` that is wanted; asked from the latest on."""
+        for index in range(self._index(stop) - 1, self._index(start) - 1, -1):
+            if wanted(self._events[index]):
+                return self._events[index]
         return None
 
     def first_after(self, moment: Moment, kind: type[E] | tuple[type[E], ...]) -> E | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right, insort
-from collections.abc import Iterable
 from typing import Protocol
 
 PAGE_BYTES = 4096
@@ -48,19 +47,23 @@ class PageHistory:
         self.stored_bytes = 0
 
     def commit(self, number: int) -> None:
-        """Make the present contents the contents at checkpoint `number`, which lies after `base`."""
-        dirty = self._memory.dirty_pages()
-        following = self._numbers[bisect_right(self._numbers, number) :]
-        for pfn in dirty:
-            if following and pfn not in self._changed[following[0]]:
-                # The page was back to its old contents at the next checkpoint: keep that said.
-                self._add(pfn, following[0], self._content(pfn, self.base))
-            self._add(pfn, number, self._memory.page(pfn))
-            self._hashes.pop(pfn, None)
+        """Make the present contents the contents at checkpoint `number`, which does not lie before `base`.
+
+        Later checkpoints keep their contents. A page that holds what it held anyway takes no room: so passing a
+        checkpoint again stores nothing.
+        """
+        later = self._numbers[bisect_right(self._numbers, number) :]
         if number not in self._changed:
             self._changed[number] = set()
             insort(self._numbers, number)
-        self._changed[number].update(dirty)
+        for pfn in self._memory.dirty_pages():
+            self._hashes.pop(pfn, None)
+            now, then = self._memory.page(pfn), self._content(pfn, number)
+            if now == then:
+                continue
+            if later and pfn not in self._changed[later[0]]:
+                self._add(pfn, later[0], then)
+            self._add(pfn, number, now)
         self.base = number
         self._memory.clean()
 
@@ -92,7 +95,6 @@ class PageHistory:
                 self._changed[following].add(pfn)
         self._numbers.remove(number)
 
-
     def digest_into(self, sink: hashlib.blake2b) -> None:
         """Feed the present contents to a hash; all-zero pages do not count, so lazily backed memory stays so."""
         dirty = set(self._memory.dirty_pages())
@@ -110,17 +112,12 @@ class PageHistory:
             insort(self._order.setdefault(pfn, []), number)
             self.stored_bytes += PAGE_BYTES
         versions[number] = content
-        if number in self._changed:
-            self._changed[number].add(pfn)
+        self._changed[number].add(pfn)
 
     def _content(self, pfn: int, number: int) -> bytes:
         order = self._order.get(pfn, ())
         position = bisect_right(order, number)
         return self._versions[pfn][order[position - 1]] if position else _ZERO
-
-    def numbers(self) -> Iterable[int]:
-        """Checkpoint numbers that can be restored, ascending."""
-        return tuple(self._numbers)
 
 
 def _hash(content: bytes) -> bytes:

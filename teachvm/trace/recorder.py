@@ -22,7 +22,7 @@ class Recorder:
 
     def __init__(self, clock: Clock | None = None, log: EventLog | None = None) -> None:
         self.clock = clock or Clock()
-        self.log = log or EventLog()
+        self.log = EventLog() if log is None else log  # an empty log is false
         self.stop_when: Callable[[Event], bool] | None = None
         """Armed by the timeline: a phase for which it answers true raises PhaseReached."""
 

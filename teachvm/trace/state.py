@@ -12,11 +12,17 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from operator import is_
 from typing import Any, ClassVar, Protocol
 
 Value = Any
 Capture = tuple[tuple[Value, ...], ...]
 """One tuple per registered thing, in order of registration; one value per name in its `STATE`."""
+
+LARGE = 64
+"""Items, or bytes, from which on a value is worth sharing between captures."""
+ITEM_BYTES = 64
+"""What an item of a captured container takes, about."""
 
 
 class Stateful(Protocol):
@@ -46,10 +52,20 @@ class Registry:
         """Registered things with their paths, in order of registration."""
         yield from self._things.items()
 
-    def capture(self) -> Capture:
-        """The value of all state, detached from the things: nothing done later changes it."""
-        return tuple(
+    def capture(self, previous: Capture | None = None) -> Capture:
+        """The value of all state, detached from the things: nothing done later changes it.
+
+        Args:
+            previous: A capture taken before; large values that are the same as there are shared with it.
+        """
+        capture = tuple(
             tuple([_freeze(getattr(thing, name)) for name in thing.STATE]) for thing in self._things.values()
+        )
+        if previous is None:
+            return capture
+        return tuple(
+            tuple([old if _is_same(new, old) else new for new, old in zip(now, then, strict=True)])
+            for now, then in zip(capture, previous, strict=True)
         )
 
     def restore(self, capture: Capture) -> None:
@@ -107,6 +123,26 @@ def _thaw_into(thing: Stateful, name: str, value: Value) -> None:
                 current.update(value)
         case _:
             setattr(thing, name, value)
+
+
+def _is_same(value: Value, other: Value) -> bool:
+    """Whether two values are large and interchangeable. Items are the same by identity: 1 and True are only equal."""
+    if type(value) is bytes:
+        return len(value) >= LARGE and value == other
+    if type(value) is not tuple or len(value) < LARGE or type(other) is not tuple or len(other) != len(value):
+        return False
+    return all(map(is_, value, other))
+
+
+def new_bytes(capture: Capture, previous: Capture | None) -> int:
+    """Roughly how many bytes a capture's large values take, but for those shared with another capture."""
+    values = [value for values in capture for value in values]
+    others = [None] * len(values) if previous is None else [value for values in previous for value in values]
+    return sum(
+        len(value) * (1 if type(value) is bytes else ITEM_BYTES)
+        for value, other in zip(values, others, strict=True)
+        if value is not other and type(value) in (bytes, tuple) and len(value) >= LARGE
+    )
 
 
 def encode(value: Value) -> bytes:

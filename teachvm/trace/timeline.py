@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right, insort
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from teachvm.trace.checkpoints import Checkpoints
 from teachvm.trace.events import Event
 from teachvm.trace.moment import START, Moment
-from teachvm.trace.pages import PagedMemory, PageHistory
+from teachvm.trace.pages import PagedMemory
 from teachvm.trace.recorder import PhaseReached, Recorder
-from teachvm.trace.state import Capture, Registry
+from teachvm.trace.state import Registry
 
 CHECKPOINT_SPACING = 4_096
 """Cost between two checkpoints, in units; a phase costs as much as eight of them (VMM work is slower than a step)."""
 
 PHASE_COST = 8
-DENSE_CHECKPOINTS = 64
-"""Checkpoints kept around the place where somebody steps, beside the evenly spaced ones."""
 
 
 class Subject(Protocol):
@@ -63,13 +60,6 @@ class Fork:
     frontier: Moment
 
 
-@dataclass(frozen=True, slots=True)
-class _Checkpoint:
-    capture: Capture
-    cursor: int
-    cycles: int
-
-
 class Timeline:
     """The only thing that may move a world through time.
 
@@ -81,16 +71,14 @@ class Timeline:
         self._subject = subject
         self._recorder = subject.recorder
         self._clock = subject.recorder.clock
-        self._histories = tuple(PageHistory(memory) for memory in subject.memories)
-        self._checkpoints: dict[int, _Checkpoint] = {}
-        self._numbers: list[int] = []
-        self._dense: deque[int] = deque()
+        self._log = subject.recorder.log
+        self._checkpoints = Checkpoints(subject.registry, subject.memories, self._log)
         self._spacing = spacing
         self._cost = 0
         self._inputs: dict[int, list[Input]] = {}
         self.frontier = START
         self.forks: list[Fork] = []
-        self._checkpoint(self._clock.n)
+        self._checkpoints.take(self._clock.n)
 
     @property
     def position(self) -> Moment:
@@ -99,8 +87,8 @@ class Timeline:
 
     @property
     def checkpoint_bytes(self) -> int:
-        """Bytes of page contents held by all checkpoints."""
-        return sum(history.stored_bytes for history in self._histories)
+        """Bytes held by all checkpoints."""
+        return self._checkpoints.stored_bytes
 
     @property
     def inputs(self) -> tuple[tuple[int, Input], ...]:
@@ -111,8 +99,7 @@ class Timeline:
         """Fingerprint of all state at this position; equal states give equal digests in every process."""
         sink = hashlib.blake2b(digest_size=16)
         self._subject.registry.digest_into(sink)
-        for history in self._histories:
-            history.digest_into(sink)
+        self._checkpoints.digest_into(sink)
         return sink.hexdigest()
 
     # ---- forwards ------------------------------------------------------------------------------
@@ -172,16 +159,16 @@ class Timeline:
         """Make the world as it was, or will be, at a moment.
 
         Returns:
-            Where it came to: earlier than asked if the world ends before, or the unit has fewer phases.
+            Where it came to: earlier than asked if the world ends before; the unit's end if it has fewer phases.
         """
         here = self._clock.now
-        nearest = self._nearest(moment.n)
+        nearest = self._checkpoints.nearest(moment.n)
         if here.phase or here.n > moment.n or nearest > here.n:
             self._restore(nearest)
         while self._clock.n < moment.n and self._unit():
             pass
         if moment.phase and self._clock.n == moment.n:
-            self._checkpoint_here()
+            self._checkpoints.take_dense(moment.n)
             self.run(1, stop_when=lambda event: event.at >= moment)
         self.frontier = max(self.frontier, self._clock.now)
         return self._clock.now
@@ -189,13 +176,9 @@ class Timeline:
     def back(self, visible: Callable[[Event], bool] | None = None) -> Moment:
         """Go to the previous visible phase, or to the instruction boundary if none lies after it."""
         here = self._clock.now
-        if here == START:
-            return here
-        floor = Moment(here.n) if here.phase else Moment(here.n - 1)
-        shown = visible or _any
-        # Only phases are looked at on the way forward: other events of the same moment are no place to stand.
-        moments = [e.at for e in self._recorder.log.of(Event, Moment(floor.n, 1), here) if e.PHASE and shown(e)]
-        return self.seek(moments[-1] if moments else floor)
+        if here > START:
+            self.back_to(visible or _any, Moment(here.n if here.phase else here.n - 1))
+        return self._clock.now
 
     def back_instruction(self) -> Moment:
         """Go to the boundary before the current or the last completed instruction."""
@@ -203,18 +186,55 @@ class Timeline:
         return self.seek(Moment(here.n if here.phase else max(0, here.n - 1)))
 
     def back_to(
-        self, kind: type[Event] | tuple[type[Event], ...], which: Callable[[Event], bool] | None = None
+        self, wanted: Callable[[Event], bool], floor: Moment = START, stop_at: Callable[[], bool] | None = None
     ) -> bool:
-        """Go to the latest earlier event of a kind; False (and no move) when there is none."""
-        here = self._clock.now
-        while True:
-            event = self._recorder.log.last_before(here, kind)
-            if event is None:
-                return False
-            if which is None or which(event):
-                self.seek(event.at)
+        """Go to the latest earlier phase that is wanted.
+
+        Args:
+            wanted: Asked about phases, latest first where they are recorded.
+            floor: An instruction boundary to go to if there is none after it.
+            stop_at: Asked about instruction boundaries, in executing them again; true is wanted too.
+
+        Returns:
+            Whether there was one; otherwise the world stands at `floor`.
+        """
+        stop = self._clock.now
+        while stop > floor:
+            if stop_at is None and self._log.whole_from < stop:
+                start = max(floor, self._log.whole_from)
+                event = self._log.latest(start, stop, lambda event: event.PHASE and wanted(event))
+                found = None if event is None else event.at
+            else:
+                start = max(floor, Moment(self._checkpoints.nearest(stop.n if stop.phase else stop.n - 1)))
+                found = self._executed_again(start, stop, wanted, stop_at)
+            if found is not None:
+                self.seek(found)
                 return True
-            here = event.at
+            stop = start
+        self.seek(floor)
+        return False
+
+    def _executed_again(
+        self, start: Moment, stop: Moment, wanted: Callable[[Event], bool], stop_at: Callable[[], bool] | None
+    ) -> Moment | None:
+        """The latest wanted moment of a stretch, `start <= moment < stop`, found by executing it again."""
+        found: list[Moment] = []
+
+        def note(event: Event) -> None:
+            if event.PHASE and event.at < stop and wanted(event):
+                found[:] = [event.at]
+
+        self.seek(start)
+        unsubscribe = self._log.subscribe(Event, note)
+        try:
+            while self._clock.now < stop:
+                if stop_at is not None and stop_at():
+                    found[:] = [self._clock.now]
+                if not self._unit():
+                    break
+        finally:
+            unsubscribe()
+        return found[0] if found else None
 
     # ---- changing the past ---------------------------------------------------------------------
 
@@ -227,12 +247,12 @@ class Timeline:
             later = tuple(pair for pair in self.inputs if pair[0] > now)
             self.forks.append(Fork(Moment(now), later, self.frontier))
             self._inputs = {number: given for number, given in self._inputs.items() if number <= now}
-            self._drop_after(now)
-            self._recorder.log.truncate()
+            self._checkpoints.drop_after(now)
+            self._log.truncate()
         self._inputs.setdefault(now, []).append(given)
         given.apply(self._subject)
         self.frontier = Moment(now)
-        self._checkpoint(now)
+        self._checkpoints.take(now)
 
     # ---- inside --------------------------------------------------------------------------------
 
@@ -247,63 +267,26 @@ class Timeline:
             given.apply(self._subject)
         self._cost += 1 + PHASE_COST * clock.last_phases
         if self._cost >= self._spacing:
-            self._checkpoint(clock.n)
+            self._checkpoints.take(clock.n)
+            self._cost = 0
         return True
 
     def _to_boundary(self) -> None:
         number = self._clock.n
         if self._clock.phase:
-            self._restore(self._nearest(number))
+            self._restore(self._checkpoints.nearest(number))
             while self._clock.n < number and self._unit():
                 pass
-            self._checkpoint_here()
-
-    def _nearest(self, number: int) -> int:
-        return self._numbers[bisect_right(self._numbers, number) - 1]
+            self._checkpoints.take_dense(number)
 
     def _to_boundary_kept(self) -> None:
         """Keep a checkpoint at the boundary of the present unit, then leave the position as it is."""
         if not self._clock.phase:
-            self._checkpoint_here()
-
-    def _checkpoint_here(self) -> None:
-        number = self._clock.n
-        if number in self._checkpoints:
-            return
-        self._checkpoint(number)
-        self._dense.append(number)
-        if len(self._dense) > DENSE_CHECKPOINTS:
-            self._drop(self._dense.popleft())
-
-    def _checkpoint(self, number: int) -> None:
-        for history in self._histories:
-            history.commit(number)
-        if number not in self._checkpoints:
-            insort(self._numbers, number)
-        clock, log = self._clock, self._recorder.log
-        self._checkpoints[number] = _Checkpoint(self._subject.registry.capture(), log.cursor, clock.cycles)
-        self._cost = 0
+            self._checkpoints.take_dense(self._clock.n)
 
     def _restore(self, number: int) -> None:
-        checkpoint = self._checkpoints[number]
-        for history in self._histories:
-            history.restore(number)
-        self._subject.registry.restore(checkpoint.capture)
-        self._recorder.log.cursor = checkpoint.cursor
+        self._checkpoints.restore(number)
         self._cost = 0
-
-    def _drop(self, number: int) -> None:
-        if number not in self._checkpoints or any(history.base == number for history in self._histories):
-            return
-        for history in self._histories:
-            history.drop(number)
-        del self._checkpoints[number]
-        self._numbers.remove(number)
-
-    def _drop_after(self, number: int) -> None:
-        for later in reversed(self._numbers[bisect_right(self._numbers, number) :]):
-            self._drop(later)
-        self._dense = deque(n for n in self._dense if n <= number)
 
 
 def _any(event: Event) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QRect, QSize
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtGui import QImage, QImageWriter, QPainter
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -54,6 +54,7 @@ def render(shot: Shot, path: Path) -> None:
         raise RenderError(f"a picture of {width}x{height} at scale {shot.scale:g} is empty or too large")
     if shot.card and shot.card not in CARD_BY_ID:
         raise RenderError(f"there is no card {shot.card!r}; there are {', '.join(CARD_BY_ID)}")
+    _check_path(path)
     app = make_application()
     with tempfile.TemporaryDirectory(prefix="teachvm-render-") as folder:
         window = _window(shot, Path(folder))
@@ -95,6 +96,8 @@ def _settle(window: MainWindow) -> None:
         QApplication.processEvents()
     window.refresh()
     _unfocus()
+    window.page.scroll_home()
+    QApplication.processEvents()
 
 
 def _unfocus() -> None:
@@ -124,9 +127,15 @@ def _target(window: MainWindow, shot: Shot) -> QWidget:
     return frame
 
 
-def _paint(widget: QWidget, path: Path, scale: float) -> None:
+def _check_path(path: Path) -> None:
     if not path.parent.is_dir():
         raise RenderError(f"{path} cannot be written: there is no folder {path.parent}")
+    known = {str(name.data(), "ascii") for name in QImageWriter.supportedImageFormats()} | {"svg"}
+    if path.suffix.lower().removeprefix(".") not in known:
+        raise RenderError(f"{path} cannot be written: its suffix names no kind of picture; use .png or .svg")
+
+
+def _paint(widget: QWidget, path: Path, scale: float) -> None:
     if path.suffix.lower() == ".svg":
         _paint_svg(widget, path)
         return
@@ -137,7 +146,7 @@ def _paint(widget: QWidget, path: Path, scale: float) -> None:
         painter.setRenderHints(QPainter.RenderHint.Antialiasing | QPainter.RenderHint.TextAntialiasing)
         widget.render(painter, QPoint())
     if not image.save(str(path)):
-        raise RenderError(f"{path} cannot be written: is its suffix a picture's, and may you write there?")
+        raise RenderError(f"{path} cannot be written: may you write there?")
 
 
 def _paint_svg(widget: QWidget, path: Path) -> None:

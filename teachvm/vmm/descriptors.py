@@ -97,7 +97,8 @@ class ShadowGdt:
     def _copy(self, content: bytes, *, in_kernel: bool) -> None:
         """Write the slots whose descriptor, or whose face, changed."""
         turned = in_kernel != self.in_kernel
-        for index in range(1, GUEST_SLOTS):
+        used = max(len(content.rstrip(b"\0")), len(self.copy.rstrip(b"\0")))
+        for index in range(1, -(-used // DESCRIPTOR_SIZE)):
             where = slice(index * DESCRIPTOR_SIZE, (index + 1) * DESCRIPTOR_SIZE)
             raw = content[where]
             if raw != self.copy[where] or (turned and raw != ABSENT):

@@ -65,6 +65,7 @@ _DROP_ERROR_CODE: Final = bytes.fromhex("83c404")  # add esp, 4
 _IRETD: Final = bytes.fromhex("cf")
 _INT3: Final = b"\xcc"
 _PURPOSES: Final = ("page table", "GDT", "IDT", "TSS", "stack", "entry stubs")
+REGION_FRAMES: Final = len(_PURPOSES)
 _PRESENT: Final = paging.P | paging.RW | paging.A | paging.D
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from teachvm.isa.descriptors import Segment, TableRegister
+from teachvm.isa.flags import RF
 from teachvm.isa.operands import CS, ESP, SS
 from teachvm.vmm.deprivilege import virtual_flags, virtual_selector
 from teachvm.vmm.descriptors import guest_descriptor
@@ -155,6 +156,8 @@ def guest_state(vcpu: Processor, held: Held, table: bytes, hardware: Processor, 
     regs, segs, eip, eflags, cpl = list(hardware.regs), list(hardware.segs), hardware.eip, hardware.eflags, hardware.cpl
     if cpl == 0:
         eip, cs, eflags, regs[ESP], ss = unpack_frame(frame)
+        # The frame of a fault has RF set whatever it was; it is taken to have been clear.
+        eflags &= ~RF
         cpl = cs & 3
         for index, selector in ((CS, cs), (SS, ss)):
             segs[index] = same_or_loaded(held.installed[index], selector)

@@ -15,8 +15,8 @@ from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
 from teachvm.vmm.entries import Ledger
 from teachvm.vmm.events import ShadowDropped
 from teachvm.vmm.memory.guest import GuestMemory
-from teachvm.vmm.memory.shadow import DEFAULT_BUDGET, ShadowTables
-from teachvm.vmm.region import VmmRegion
+from teachvm.vmm.memory.shadow import DEFAULT_BUDGET, LEAST_BUDGET, ShadowTables
+from teachvm.vmm.region import REGION_FRAMES, VmmRegion
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vcpu import Vcpu
 
@@ -24,6 +24,8 @@ ENGINES: dict[Technique, Callable[[Vm], Engine]] = {Technique.TRAP_AND_EMULATE: 
 """How a VM is run, by technique."""
 
 
+LEAST_VMM_FRAMES: Final = REGION_FRAMES + LEAST_BUDGET
+"""Host frames a VM needs besides its own memory: what a host with a VM more must have free."""
 MOST_ITERATIONS: Final = 256
 """Iterations of a repeated string instruction emulated in one entry: a wild guest may ask for four thousand million."""
 

@@ -13,6 +13,7 @@ from teachvm.lesson.model import Ask, Beat, Check, Do, Hint, Movement, Show
 from teachvm.lesson.player import Silence, play
 from teachvm.lesson.progress import LessonRun
 from teachvm.lesson.steps import StepKind, movement_after, steps
+from teachvm.vmm.events import VmmEntered
 from tests.lesson.worlds import write_lesson
 
 BODY = """## First
@@ -195,6 +196,21 @@ def test_a_task_is_done_in_whatever_way_the_student_gets_there(run: LessonRun) -
     run.timeline.seek(run.timeline.position._replace(n=0, phase=0))
     assert run.task_done(task)  # once done it stays done
     assert run.points == 4
+
+
+def test_a_trap_to_step_through_is_done_when_the_guest_runs_again_and_not_before(run: LessonRun) -> None:
+    run.enter(1)
+    (task,) = run.here.movements
+    assert isinstance(task, Do)
+    run.begin(task)
+    run.timeline.run(4_000, stop_when=lambda event: isinstance(event, VmmEntered) and event.reason.value == "in-out")
+    seen = []
+    while run.timeline.position.phase:
+        seen.append(run.task_done(task))
+        run.timeline.step(lambda _event: True)
+    assert len(seen) > 2
+    assert not any(seen)
+    assert run.task_done(task)
 
 
 def test_an_answer_can_be_changed_until_it_is_judged_again(run: LessonRun) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
+from operator import is_
 from typing import Any, ClassVar
 
 import pytest
 
-from teachvm.trace.state import Registry, encode
+from teachvm.trace.state import Registry, encode, new_bytes
 
 
 class Colour(Enum):
@@ -63,7 +64,8 @@ def test_restore_gives_back_values_and_keeps_the_identity_of_containers() -> Non
     }  # fmt: skip
     registry.restore(before)
     assert registry.capture() == before
-    assert all(now is then for now, then in zip((box.items, box.table, box.names, box.queue, box.raw), held, strict=True))
+    now = (box.items, box.table, box.names, box.queue, box.raw)
+    assert all(map(is_, now, held))
     assert box.restorations == 1
 
 
@@ -89,3 +91,22 @@ def test_sets_encode_alike_in_any_order() -> None:
 def test_what_may_not_be_state_is_refused() -> None:
     with pytest.raises(TypeError, match="a object cannot be state"):
         encode(object())
+
+
+def test_captures_share_large_values_that_did_not_change_and_no_others() -> None:
+    box, registry = Box(), Registry()
+    registry.add("box", box)
+    box.raw[:] = bytes(range(200))
+    box.items[:] = [1, 0] * 50
+    first = registry.capture()
+    second = registry.capture(first)
+    assert second == first
+    assert new_bytes(first, None) > 200
+    assert new_bytes(second, first) == 0
+    box.items[:] = [True, False] * 50  # equal to 1 and 0, and yet something else
+    box.raw[7] = 0
+    third = registry.capture(second)
+    assert new_bytes(third, second) == new_bytes(first, None)
+    assert third[0][1][0] is True
+    registry.restore(second)
+    assert registry.capture() == first

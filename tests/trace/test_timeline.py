@@ -2,101 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teachvm.trace.events import Event
-from teachvm.trace.moment import Moment
-from teachvm.trace.pages import PAGE_BYTES
-from teachvm.trace.recorder import Recorder
-from teachvm.trace.state import Registry
+from teachvm.trace import checkpoints, events
+from teachvm.trace.moment import START, Moment
 from teachvm.trace.timeline import Outcome, Timeline
-
-
-@dataclass(frozen=True, slots=True)
-class Noticed(Event):
-    """Something visible happened inside a unit."""
-
-    what: int
-    PHASE: ClassVar[bool] = True
-
-
-class TinyMemory:
-    """Eight pages that know which were written."""
-
-    def __init__(self) -> None:
-        self.data = bytearray(8 * PAGE_BYTES)
-        self._dirty: set[int] = set()
-
-    @property
-    def page_count(self) -> int:
-        return 8
-
-    def page(self, pfn: int) -> bytes:
-        return bytes(self.data[pfn * PAGE_BYTES : (pfn + 1) * PAGE_BYTES])
-
-    def set_page(self, pfn: int, content: bytes) -> None:
-        self.data[pfn * PAGE_BYTES : (pfn + 1) * PAGE_BYTES] = content
-
-    def dirty_pages(self) -> list[int]:
-        return sorted(self._dirty)
-
-    def clean(self) -> None:
-        self._dirty.clear()
-
-    def write(self, address: int, value: int) -> None:
-        self._dirty.add(address // PAGE_BYTES)
-        self.data[address] = value
-
-
-class Mixer:
-    """A pseudo-random walk over memory; unit k has `state % 4` phases, and it ends after `length` units."""
-
-    STATE: ClassVar[tuple[str, ...]] = ("state", "trail", "marks")
-    DERIVED: ClassVar[tuple[str, ...]] = ("length", "recorder", "registry", "memory")
-
-    def __init__(self, seed: int, length: int = 10_000) -> None:
-        self.state = seed
-        self.trail: list[int] = []
-        self.marks: dict[int, int] = {}
-        self.length = length
-        self.recorder = Recorder()
-        self.registry = Registry()
-        self.registry.add("clock", self.recorder.clock)
-        self.registry.add("mixer", self)
-        self.memory = TinyMemory()
-
-    @property
-    def memories(self) -> tuple[TinyMemory, ...]:
-        return (self.memory,)
-
-    def unit(self) -> bool:
-        clock = self.recorder.clock
-        if clock.n >= self.length:
-            return False
-        for index in range(self.state % 4):
-            self.marks[index] = clock.n
-            self.recorder.mark(Noticed, what=index)
-        self.state = (self.state * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
-        self.memory.write(self.state % (8 * PAGE_BYTES), self.state >> 8 & 0xFF)
-        self.trail.append(self.state & 7)
-        del self.trail[:-5]
-        clock.retire()
-        return True
-
-
-@dataclass(frozen=True, slots=True)
-class Reseed:
-    """An input: the walk continues from another number."""
-
-    value: int
-
-    def apply(self, subject: object) -> None:
-        assert isinstance(subject, Mixer)
-        subject.state = self.value
+from tests.trace.mixer import Mixer, Noticed, Reseed
 
 
 @given(st.integers(0, 2**31 - 1), st.integers(1, 60), st.integers(5, 40))
@@ -155,7 +70,7 @@ def test_run_stops_inside_the_unit_at_the_wanted_phase() -> None:
     assert first.phase == 3
     assert timeline.run(100, stop_when=lambda e: isinstance(e, Noticed) and e.what == 2) is Outcome.REACHED
     assert timeline.position > first
-    assert timeline.back_to(Noticed, lambda e: isinstance(e, Noticed) and e.what == 2)
+    assert timeline.back_to(lambda e: isinstance(e, Noticed) and e.what == 2)
     assert timeline.position == first
 
 
@@ -188,3 +103,159 @@ def test_a_run_can_be_paused_between_units() -> None:
     timeline = Timeline(Mixer(5))
     assert timeline.run(10_000, keep_going=lambda: timeline.position.n < 500) is Outcome.PAUSED
     assert timeline.position.n == 512
+
+
+SEEDS = st.integers(0, 2**31 - 1)
+MOVES = st.one_of(
+    st.tuples(st.just("run"), st.integers(1, 150)),
+    st.tuples(st.just("seek"), st.integers(0, 300), st.integers(0, 3)),
+    st.tuples(st.just("step"), st.integers(1, 5)),
+    st.tuples(st.just("back"), st.integers(1, 5)),
+    st.tuples(st.just("instruction"), st.integers(1, 5)),
+    st.tuples(st.just("inject"), SEEDS),
+)
+
+
+def move(timeline: Timeline, kind: str, *given: int) -> None:
+    match kind:
+        case "run":
+            timeline.run(given[0])
+        case "seek":
+            timeline.seek(Moment(*given))
+        case "inject":
+            timeline.inject(Reseed(given[0]))
+        case _:
+            for _ in range(given[0]):
+                {"step": timeline.step, "back": timeline.back, "instruction": timeline.step_instruction}[kind]()
+
+
+@given(SEEDS, st.lists(MOVES, max_size=25), st.booleans())
+def test_any_moves_in_any_order_lead_to_states_of_a_straight_run(
+    seed: int, moves: list[tuple[str, int]], small: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        if small:
+            patch.setattr(checkpoints, "MOST_CHECKPOINTS", 6)
+            patch.setattr(checkpoints, "DENSE_CHECKPOINTS", 3)
+            patch.setattr(events, "LOG_CAPACITY", 20)
+        timeline = Timeline(Mixer(seed, length=400), spacing=30)
+        for each in moves:
+            move(timeline, *each)
+            straight = Timeline(Mixer(seed, length=400), spacing=10**9)
+            for number, given in timeline.inputs:
+                straight.seek(Moment(number))
+                straight.inject(given)
+            assert straight.seek(timeline.position) == timeline.position
+            assert timeline.digest() == straight.digest()
+
+
+@given(SEEDS, st.integers(100, 250), st.integers(1, 25))
+def test_stepping_back_works_where_the_log_has_forgotten(seed: int, start: int, steps: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(events, "LOG_CAPACITY", 16)
+        timeline = Timeline(Mixer(seed), spacing=50)
+        timeline.run(start)
+        timeline.seek(Moment(start // 2))
+        positions = [timeline.position]
+        for _ in range(steps):
+            timeline.step()
+            positions.append(timeline.position)
+        timeline.run(300)
+        assert timeline.position < Moment(start // 2 + 1000)
+        timeline.seek(positions[-1])
+        for position in reversed(positions[:-1]):
+            assert timeline.back() == position
+
+
+def test_the_previous_wanted_phase_is_found_beyond_what_the_log_has_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wanted(event: events.Event) -> bool:
+        return isinstance(event, Noticed) and event.what == 2 and event.at.n % 50 == 0
+
+    whole = Timeline(Mixer(7))
+    whole.run(2_000)
+    places = []
+    while whole.back_to(wanted):
+        places.append(whole.position)
+    assert len(places) > 5
+    assert whole.position == START
+    monkeypatch.setattr(events, "LOG_CAPACITY", 100)
+    timeline = Timeline(Mixer(7), spacing=200)
+    timeline.run(2_000)
+    again = []
+    while timeline.back_to(wanted):
+        again.append(timeline.position)
+    assert again == places
+
+
+def test_going_back_can_stop_at_a_boundary_that_nothing_recorded() -> None:
+    mixer = Mixer(7)
+    timeline = Timeline(mixer, spacing=200)
+    timeline.run(1_000)
+    assert timeline.back_to(lambda _: False, stop_at=lambda: mixer.state & 0xFF == 9 and timeline.position.n < 700)
+    assert mixer.state & 0xFF == 9
+    here = timeline.position
+    timeline.seek(Moment(1_000))
+    assert timeline.back_to(lambda event: event.at > here, stop_at=lambda: mixer.state & 0xFF == 9)
+    assert timeline.position > here
+    assert not timeline.back_to(lambda event: False, floor=here, stop_at=lambda: False)
+    assert timeline.position == here
+
+
+def test_plain_facts_are_no_places_to_step_back_to() -> None:
+    timeline = Timeline(Mixer(3))
+    timeline.seek(Moment(40))
+    timeline.back(lambda event: not isinstance(event, Noticed))
+    assert timeline.position == Moment(39)
+
+
+def test_a_long_run_keeps_few_checkpoints_dense_near_and_wide_far_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "MOST_CHECKPOINTS", 100)
+    timeline = Timeline(Mixer(5, length=10**9), spacing=10)
+    kept = timeline._checkpoints
+    for _ in range(15):
+        timeline.run(1_000)
+        assert len(kept) <= 100
+    numbers = kept._numbers
+    assert numbers[0] == 0
+    for before, after in pairwise(numbers):
+        assert after - before <= 20 + (15_000 - before) // 4
+    for n in (14_999, 6_345, 1, 15_000, 0):
+        assert timeline.seek(Moment(n)) == Moment(n)
+
+
+def test_checkpoints_stay_within_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "MOST_BYTES", 200 * 4096)
+    monkeypatch.setattr(checkpoints, "LEAST_CHECKPOINTS", 4)
+    timeline = Timeline(Mixer(5, length=10**9), spacing=100)
+    for _ in range(20):
+        timeline.run(2_000)
+        assert timeline.checkpoint_bytes <= 200 * 4096
+    digest = timeline.digest()
+    timeline.seek(Moment(7))
+    timeline.seek(Moment(40_000))
+    assert timeline.digest() == digest
+
+
+def test_passing_a_checkpoint_again_stores_nothing() -> None:
+    timeline = Timeline(Mixer(5), spacing=100)
+    timeline.run(3_000)
+    stored = timeline.checkpoint_bytes
+    for _ in range(3):
+        timeline.seek(START)
+        timeline.run(3_000)
+    assert timeline.checkpoint_bytes <= stored + 8 * 4096
+
+
+def test_the_log_keeps_the_latest_events_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "LOG_CAPACITY", 1_000)
+    mixer = Mixer(5)
+    timeline = Timeline(mixer)
+    timeline.run(5_000)
+    log = mixer.recorder.log
+    assert len(log) <= 1_000
+    assert log.end > 5_000
+    kept = list(log.of(events.Event))
+    assert all(event.at >= log.whole_from for event in kept if event.at.n > kept[0].at.n)
+    timeline.seek(START)
+    timeline.run(5_000)
+    assert list(log.of(events.Event)) == kept

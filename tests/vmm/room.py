@@ -82,7 +82,10 @@ GDT_LIMIT = len(descriptors()) - 1
 def furnish(write: Callable[[int, bytes], None], source: str) -> None:
     """Put tables, handlers and code into a guest's physical memory."""
     write(GDT, descriptors())
-    write(IDT, b"".join(Gate(KERNEL_CODE, handler(v), INTERRUPT_GATE_32, 3 if v == 0x80 else 0).pack() for v in range(256)))
+    write(
+        IDT,
+        b"".join(Gate(KERNEL_CODE, handler(v), INTERRUPT_GATE_32, 3 if v == 0x80 else 0).pack() for v in range(256)),
+    )
     write(HANDLERS, (b"\xf4" + b"\xcc" * 15) * 256)
     write(DIRECTORY, (TABLE | 0x67).to_bytes(4, "little"))
     write(TABLE, b"".join((gfn << 12 | 0x67).to_bytes(4, "little") for gfn in range(256)))

@@ -37,7 +37,8 @@ def test_the_accessed_bit_lands_in_the_guest_s_own_table() -> None:
 
 def test_user_code_is_present_only_while_a_program_runs() -> None:
     room = Room(
-        "push dword 0x23 \n push dword 0x48000 \n push dword 2 \n push dword 0x1b \n push dword u \n iretd \n u: nop \n nop"
+        "push dword 0x23 \n push dword 0x48000 \n push dword 2 \n push dword 0x1b \n push dword u \n iretd \n"
+        "u: nop \n nop"
     ).units(5)
     assert not slot(room, USER_CODE).present
     room.units(1)

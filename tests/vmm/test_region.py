@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 
+from teachvm.isa.decode import decode
 from teachvm.isa.descriptors import Gate, Segment
 from teachvm.isa.exceptions import VECTORS
 from teachvm.isa.text import row_text
-from teachvm.isa.decode import decode
 from teachvm.machine.events import HandlerEntered, InterruptReturned
 from teachvm.trace.timeline import Timeline
 from teachvm.vmm.region import (

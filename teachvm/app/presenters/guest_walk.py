@@ -96,17 +96,23 @@ def _subtitle(scene: Scene, walk: Walk) -> Text:
 def _aside(walk: Walk) -> tuple[Badge, ...]:
     badges = []
     if walk.access:
-        ring = "ring 3" if walk.user else "a supervisor ring"
-        badges.append(Badge(f"{walk.access} · {ring}", "program" if walk.user else "kernel"))
+        tip = Tip(
+            "Access", "Made in ring 3." if walk.user else "Made in rings 0 to 2, which are one to the page walker."
+        )
+        who: Role = "program" if walk.user else "kernel"
+        badges.append(Badge(f"{walk.access} · {who}", who, tip=tip))
     if walk.error is not None:
         tip = Tip("Page fault", error_meaning(walk.error), "Intel SDM Vol. 3A, §4.7")
-        badges.append(Badge(f"#PF({walk.error})", "trap", "warning", tip))
+        happened = walk.at is not None
+        badges.append(Badge(f"#PF({walk.error})" if happened else "a read would fault", "trap", "warning", tip))
     return tuple(badges)
 
 
 def _caption(scene: Scene, walk: Walk) -> str:
     made = f"{walk.references} of {1 if walk.large else 2} references made"
     if walk.error is not None:
+        if walk.at is None:
+            return f"{hex32(walk.linear)}: a read by the kernel would be a page fault"
         return f"{hex32(walk.linear)}: {made}, page fault, error code {walk.error}: {error_meaning(walk.error)}"
     if walk.frame is None:
         return f"{hex32(walk.linear)}: {made}"
@@ -295,24 +301,27 @@ def _fault(walk: Walk) -> tuple[Shape, ...]:
     """The error code bit by bit, and what it says."""
     assert walk.error is not None
     meanings = {
-        "RSVD": ("no reserved bit", "a reserved bit is set"),
-        "U/S": ("supervisor ring", "from ring 3"),
+        "RSVD": ("none", "reserved bit"),
+        "U/S": ("supervisor", "ring 3"),
         "W/R": ("read", "write"),
-        "P": ("not present", "rights violation"),
+        "P": ("not present", "rights"),
     }
     fields = tuple(
         _error_bit(walk.error, name, 3 - at, meanings[name]) for at, name in enumerate(("RSVD", "U/S", "W/R", "P"))
     )
     moment = None if walk.at is None else Instant(walk.at)
+    if moment is None:
+        would = (Span("a read by the kernel would be a page fault", "dim"),)
+        return (Label(TABLE_X[0], BELOW_Y, 960, would),)
     return (
         Label(LEFT, BELOW_Y - 2, 210, (Span(f"#PF({walk.error})", "trap", strong=True, link=moment),)),
         Label(LEFT, BELOW_Y + 20, 210, (Span("error code", "dim"),), small=True),
-        BitBox("error", TABLE_X[0], BELOW_Y, 560.0, 36.0, fields, even=True),
+        BitBox("error", TABLE_X[0], BELOW_Y, 600.0, 36.0, fields, even=True),
         Label(
-            TABLE_X[0] + 584, BELOW_Y - 2, 420,
+            TABLE_X[0] + 624, BELOW_Y - 2, 420,
             (Span("CR2 = ", "dim"), Span(hex32(walk.linear), strong=True, code=True)),
         ),
-        Label(TABLE_X[0] + 584, BELOW_Y + 20, 420, (Span(error_meaning(walk.error), "dim"),), small=True),
+        Label(TABLE_X[0] + 624, BELOW_Y + 20, 420, (Span(error_meaning(walk.error), "dim"),), small=True),
     )  # fmt: skip
 
 
@@ -326,20 +335,30 @@ def _error_bit(error: int, name: str, bit: int, meaning: tuple[str, str]) -> Bit
 
 
 def _arrows(walk: Walk) -> tuple[Arrow, ...]:
-    """Lit for what has been done; each runs in the gap beside the table it leads to."""
+    """Base and index meet at the entry they select; lit for what has been done."""
     first, second = walk.pde is not None, walk.pte is not None
     arrived = walk.done and walk.error is None
-    arrows = [Arrow("dir", "pd1", "bottom", "left", "program", at=0.26, lit=first)]
+    directory = Arrow("dir", "pd1", "bottom", "left", "program", at=0.26, lit=first, dashed=not first)
     if walk.large:
         return (
-            *arrows,
-            Arrow("offset", "pg1", "bottom", "left", "good", at=0.1, lane=0.7, lit=arrived, dashed=not arrived),
-            Arrow("pd1", "pg", "right", "left", "program", to_at=0.86, lane=0.2, lit=arrived, dashed=not arrived),
+            directory,
+            _base("pd1", "pg1", "program", done=arrived),
+            _index("offset", "pg1", "good", 0.1, done=arrived),
         )
-    arrows += [
-        Arrow("pd1", "pt", "right", "left", "program", to_at=0.86, lane=0.2, lit=second, dashed=not second),
-        Arrow("table", "pt1", "bottom", "left", "kernel", at=0.6, lit=second, dashed=not second),
-        Arrow("pt1", "pg", "right", "left", "kernel", to_at=0.86, lane=0.2, lit=arrived, dashed=not arrived),
-        Arrow("offset", "pg1", "bottom", "left", "good", at=0.88, lit=arrived, dashed=not arrived),
-    ]
-    return tuple(arrows)
+    return (
+        directory,
+        _base("pd1", "pt1", "program", done=second),
+        _index("table", "pt1", "kernel", 0.6, done=second),
+        _base("pt1", "pg1", "kernel", done=arrived),
+        _index("offset", "pg1", "good", 0.88, done=arrived),
+    )
+
+
+def _base(start: str, end: str, role: Role, *, done: bool) -> Arrow:
+    """From an entry to the table it points at."""
+    return Arrow(start, end, "right", "left", role, lane=0.2, lit=done, dashed=not done)
+
+
+def _index(start: str, end: str, role: Role, at: float, *, done: bool) -> Arrow:
+    """From a field of the address down to the entry it picks."""
+    return Arrow(start, end, "bottom", "left", role, at=at, lit=done, dashed=not done)

@@ -124,6 +124,7 @@ def _stack(scene: Scene, earlier: Scene | None) -> CardView:
         return CardView(subtitle, (NoteView((Span(text),), "info"),))
     if is_null(scene.state.segs[SS].selector) and scene.state.cpl == 3:
         return CardView(subtitle, (NoteView((Span("SS holds no segment: there is no stack yet."),), "info"),))
+    del words[_room(scene, esp, len(words)) :]
     frames = _frames(scene, words)
     old = b"" if earlier is None else earlier.read(esp, 4 * STACK_ROWS)
     rows = tuple(_word_row(scene, esp + 4 * at & MASK32, word, at, frames, old) for at, word in enumerate(words))
@@ -133,6 +134,16 @@ def _stack(scene: Scene, earlier: Scene | None) -> CardView:
         if frame.first + frame.words + frame.error <= len(words)
     )
     return CardView(subtitle, (HexView(rows, 4, marks, vm=scene.vm),))
+
+
+def _room(scene: Scene, esp: int, most: int) -> int:
+    """Double words up to where another image begins: what lies there is no stack."""
+    here = scene.space_at(esp)
+    for at in range(1, most):
+        linear = esp + 4 * at & MASK32
+        if linear & 0xFFF < 4 and scene.space_at(linear) is not here:
+            return at
+    return most
 
 
 _FRAME_TIP: Final = Tip(

@@ -36,7 +36,7 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     control = tuple(_control(scene, name, state, was, lit) for name in ("CR0", "CR2", "CR3", "CR4"))
     sections = (
         PairSection(tuple(_general(scene, state, was, lit)), ("general",)),
-        PairSection(segments, ("selector", "base", "limit", "DPL")),
+        PairSection(segments, ("selector", "base")),
         PairSection(control, ("control",)),
     )
     flags = flag_chips(state.eflags, None if was is None else was.eflags, lit=lit)
@@ -65,7 +65,7 @@ def _general(scene: Scene, state: GuestState, was: GuestState | None, lit: froze
 def _segment(index: int, state: GuestState, was: GuestState | None, lit: frozenset[str]) -> Pair:
     name, segment = SEGMENTS[index], state.segs[index]
     old = None if was is None else _texts(was.segs[index])
-    values = (segment.selector, segment.base, segment.limit, segment.dpl)
+    values = (segment.selector, segment.base)
     hint = selector_tip(name, segment)
     cells = tuple(
         cell(text, value, None if old is None else old[at], "text" if at == 0 else "dim", lit=not at and name in lit)
@@ -74,8 +74,8 @@ def _segment(index: int, state: GuestState, was: GuestState | None, lit: frozens
     return Pair(name, cells, hint)
 
 
-def _texts(segment: Segment) -> tuple[str, str, str, str]:
-    return f"{segment.selector:04x}", hex32(segment.base), hex32(segment.limit), str(segment.dpl)
+def _texts(segment: Segment) -> tuple[str, str]:
+    return f"{segment.selector:04x}", hex32(segment.base)
 
 
 def _control(scene: Scene, name: str, state: GuestState, was: GuestState | None, lit: frozenset[str]) -> Pair:

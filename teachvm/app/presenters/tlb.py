@@ -24,7 +24,14 @@ SOURCE: Final = "Intel SDM Vol. 3A, §4.10"
 
 COLUMNS: Final = (
     Column("Set", 3, "right", code=True, tip=Tip("Set", f"Page number modulo {SETS}.", SOURCE)),
-    Column("Way", 3, "right", code=True, tip=Tip("Way", f"One of {WAYS} places in the set; first in, first out.")),
+    Column(
+        "Way",
+        3,
+        "right",
+        code=True,
+        tip=Tip("Way", f"One of {WAYS} places in the set; first in, first out."),
+        optional=True,
+    ),
     Column("Page", 9, code=True, tip=Tip("Linear page", "Bits 31:12 of the linear addresses it translates.")),
     Column("Frame", 9, code=True, tip=Tip("Frame", "Physical address of the page's first byte.")),
     Column("Rights", 6, code=True, tip=Tip("Rights", "What both levels grant: W or R, U or S.", SOURCE)),

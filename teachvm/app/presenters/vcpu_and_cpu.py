@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from teachvm.app.cells import REGISTER_ORDER, REGISTERS, bits_tip, cell, flag_chips, hex_pair, selector_tip, tip
 from teachvm.app.focus import Focus
@@ -38,41 +39,15 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     """Two columns under a VMM, one on bare metal; changed values with what they were."""
     scene = scene_of(now)
     earlier = None if before is None else scene_of(before, scene.vm)
-    lit = lit_names(now.focus)
-    guest, was = _guest(scene), None if earlier is None else _guest(earlier)
-    if not scene.virtualized:
-        rows = tuple(Pair(name, (_value(scene, name, guest, was, "text", lit),), tip(name)) for name in FIELDS)
-        flags = flag_chips(scene.state.eflags, None if earlier is None else earlier.state.eflags, lit=lit)
-        sections = (PairSection(rows, ("the CPU",), tint="hardware"), _shared(scene, earlier, lit, ("general",)))
-        return CardView(_subtitle(scene), (PairsView(sections), flags))
-    held, held_was = held_in_guest(scene), None if earlier is None else held_in_guest(earlier)
-    rows = tuple(
-        Pair(
-            name,
-            (
-                _value(scene, name, guest, was, "kernel", lit),
-                _value(
-                    scene,
-                    name,
-                    held.values,
-                    None if held_was is None else held_was.values,
-                    "dim",
-                    frozenset(),
-                    real=True,
-                ),
-            ),
-            tip(name),
-        )
-        for name in FIELDS
-    )
+    tables = _bare(scene, earlier) if not scene.virtualized else _deprivileged(scene, earlier)
+    held = None if not scene.virtualized else held_in_guest(scene).eflags
     flags = flag_chips(
-        scene.state.eflags, None if earlier is None else earlier.state.eflags, hardware=held.eflags, lit=lit
+        scene.state.eflags,
+        None if earlier is None else earlier.state.eflags,
+        hardware=held,
+        lit=lit_names(now.focus),
     )
-    sections = (
-        PairSection(rows, ("guest sees", "hardware, in guest"), tint="kernel"),
-        _shared(scene, earlier, lit, ("shared by both",)),
-    )
-    return CardView(_subtitle(scene), (PairsView(sections), flags))
+    return CardView(_subtitle(scene), (tables, flags))
 
 
 def lit_names(focus: Focus) -> frozenset[str]:
@@ -80,18 +55,69 @@ def lit_names(focus: Focus) -> frozenset[str]:
     return frozenset(name.rpartition(".")[2].upper() for name in focus.highlight)
 
 
+def _lit(focus: Focus, *, real: bool) -> frozenset[str]:
+    """The same for one column: `cpu.…` means the hardware, everything else what the guest sees."""
+    chosen = (name for name in focus.highlight if (name.partition(".")[0] in ("cpu", "flags")) is real)
+    return frozenset(name.rpartition(".")[2].upper() for name in chosen)
+
+
+def _bare(scene: Scene, earlier: Scene | None) -> PairsView:
+    lit = lit_names(scene.snapshot.focus)
+    guest, was = _guest(scene), None if earlier is None else _guest(earlier)
+    rows = tuple(Pair(name, (_value(scene, name, guest, was, "text", lit),), tip(name)) for name in FIELDS)
+    shared = _shared(scene, earlier, lit, ("general",))
+    return PairsView((PairSection(rows, ("the CPU",), tint="hardware"), shared))
+
+
+def _deprivileged(scene: Scene, earlier: Scene | None) -> PairsView:
+    focus = scene.snapshot.focus
+    guest, held = _guest(scene), held_in_guest(scene).values
+    was = None if earlier is None else _guest(earlier)
+    held_was = None if earlier is None else held_in_guest(earlier).values
+    rows = []
+    for name in FIELDS:
+        seen = _value(scene, name, guest, was, "kernel", _lit(focus, real=False))
+        real = _value(scene, name, held, held_was, "dim", _lit(focus, real=True), real=True)
+        rows.append(Pair(name, (seen, real), tip(name)))
+    return PairsView(
+        (
+            _live(scene, earlier),
+            PairSection(tuple(rows), ("guest sees", "hardware, in guest"), tint="kernel"),
+            _shared(scene, earlier, _lit(focus, real=False), ("shared by both",)),
+        )
+    )
+
+
 def _subtitle(scene: Scene) -> Text:
-    cpl, interrupts = scene.hardware.cpl, int(bool(scene.hardware.eflags & IF))
-    live = f"ring {cpl} · IF {interrupts} · CR3 {hex32(scene.hardware.cr3)}"
+    return (Span(scene.title if scene.virtualized else "bare metal: the guest has the CPU itself", "dim"),)
+
+
+def _now(scene: Scene) -> str:
+    """Where the one physical CPU is at this moment."""
+    if scene.runner == "vmm":
+        return "VMM"
     if scene.runner == "hardware":
-        who = "nobody: it waits" if scene.hardware.halted or not scene.in_guest else "nobody: it delivers"
-    elif scene.runner == "vmm":
-        who = "the VMM"
-    else:
-        name = "" if scene.alone else f"{scene.in_guest}’s "
-        who = f"{name}{scene.runner}"
-    text = f"right now the CPU is in {who}" if not who.startswith("nobody") else f"right now the CPU serves {who}"
-    return (Span(f"{text}, {live}", "dim", tip=Tip("The CPU itself", "What the one physical CPU holds now.")),)
+        waits = scene.phase is None and (scene.hardware.halted or scene.virtualized)
+        return "waiting" if waits else "delivery"
+    return f"guest {scene.runner}" if scene.alone else f"{scene.in_guest} {scene.runner}"
+
+
+_LIVE: Final = Tip(
+    "The CPU itself",
+    "What the one physical CPU holds at this very moment. In the VMM that is the VMM's own: interrupts off, ring 0.",
+)
+
+
+def _live(scene: Scene, earlier: Scene | None) -> PairSection:
+    """One row for the hardware as it stands."""
+    cpu = scene.hardware
+    values = f"ring {cpu.cpl} · IF {int(bool(cpu.eflags & IF))}"
+    role: Role = scene.runner
+    where = _now(scene)
+    old = None if earlier is None else _now(earlier)
+    changed = old is not None and old != where
+    cells = (Cell(where, role, True, changed=changed, tip=_LIVE), Cell(values, "dim", tip=_LIVE))
+    return PairSection((Pair("now", cells, _LIVE),), tint="hardware")
 
 
 def _guest(scene: Scene) -> dict[str, int]:

@@ -16,13 +16,15 @@ from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import InstructionInterpreted, VmmEntered
 
 COLUMNS: Final = (
-    Column("Reason", 20, stretch=True, tip=Tip("Entry reason", "Why the hardware left the guest for the VMM.")),
+    Column("Reason", 12, stretch=True, tip=Tip("Entry reason", "Why the hardware left the guest for the VMM.")),
     Column("Count", 6, "right", code=True),
     Column("Cycles", 9, "right", code=True, tip=Tip("Cycles", "Host cycles from the entry to the resume, summed.")),
-    Column("Min", 6, "right", code=True),
+    Column(
+        "Share", 6, "right", code=True, tip=Tip("Share", "Of all cycles spent in entries of this VM."), optional=True
+    ),
     Column("Avg", 6, "right", code=True),
-    Column("Max", 6, "right", code=True),
-    Column("Share", 6, "right", code=True, tip=Tip("Share", "Of all cycles spent in entries of this VM.")),
+    Column("Min", 6, "right", code=True, optional=True),
+    Column("Max", 6, "right", code=True, optional=True),
 )
 
 
@@ -69,23 +71,21 @@ def _accounts(now: Snapshot, name: str) -> dict[EntryReason, Account]:
 def _table(now: Snapshot, before: Snapshot | None, name: str, title: str) -> TableView:
     accounts = _accounts(now, name)
     old = _accounts(before, name) if before is not None and f"{name}.ledger" in before else {}
-    lit = _lit(now, name)
+    pending: EntryReason | None = now.state(f"{name}.engine").entry
+    lit = pending or _last(now, name)
     reasons = [reason for reason in EntryReason if reason in accounts or reason is lit]
     total = sum(one.cycles for one in accounts.values())
     rows = [
-        _row(reason, accounts.get(reason), old.get(reason), total, lit=reason is lit, compared=before is not None)
+        _row(reason, accounts.get(reason), old.get(reason), total, lit=reason is lit, pending=reason is pending)
         for reason in reasons
     ]
-    if rows:
+    if accounts:
         rows.append(_total(accounts))
     return TableView(COLUMNS, tuple(rows), empty="The VMM was not entered yet.", title=title)
 
 
-def _lit(now: Snapshot, name: str) -> EntryReason | None:
-    """The entry that is open, or that ended with the instruction just completed."""
-    open_entry: EntryReason | None = now.state(f"{name}.engine").entry
-    if open_entry is not None:
-        return open_entry
+def _last(now: Snapshot, name: str) -> EntryReason | None:
+    """The reason of the entry that ended with the instruction just completed."""
     at = now.at
     start = Moment(at.n if at.phase else max(0, at.n - 1))
     last = None
@@ -96,24 +96,24 @@ def _lit(now: Snapshot, name: str) -> EntryReason | None:
 
 
 def _row(
-    reason: EntryReason, account: Account | None, old: Account | None, total: int, *, lit: bool, compared: bool
+    reason: EntryReason, account: Account | None, old: Account | None, total: int, *, lit: bool, pending: bool
 ) -> TableRow:
     tip = Tip(reason.label, reason.explanation, reason.source)
     role: Role | None = "vmm" if lit else None
+    closed = 0 if account is None else account.count
+    counted = count(closed) + (" + 1" if pending else "")
+    was = count(old.count) if old is not None and old.count != closed else None
+    hint = Tip("Count", "Completed entries; the one still open is added when the guest goes on.") if pending else None
+    first = (Cell(reason.label, tip=tip), Cell(counted, changed=was is not None, was=was, value=closed, tip=hint))
     if account is None:
-        cells = (Cell(reason.label, tip=tip), Cell("0"), *[Cell("–", "dim")] * 5)
-        return TableRow(str(reason.value), cells, role, tip=tip)
-    was = None if old is None else count(old.count)
-    changed = compared and (old is None or old.count != account.count)
-    share = account.cycles / total if total else 0.0
+        return TableRow(str(reason.value), (*first, *[Cell("–", "dim")] * 5), role, tip=tip)
     cells = (
-        Cell(reason.label, tip=tip),
-        Cell(count(account.count), changed=changed, was=was if changed else None, value=account.count),
+        *first,
         Cell(count(account.cycles), value=account.cycles),
-        Cell(count(account.shortest), "dim"),
+        Cell(percent(account.cycles / total if total else 0.0), "dim"),
         Cell(count(round(account.cycles / account.count)), "dim"),
+        Cell(count(account.shortest), "dim"),
         Cell(count(account.longest), "dim"),
-        Cell(percent(share), "dim"),
     )
     return TableRow(str(reason.value), cells, role, tip=tip)
 
@@ -124,5 +124,5 @@ def _total(accounts: dict[EntryReason, Account]) -> TableRow:
     shortest = min((one.shortest for one in accounts.values()), default=0)
     longest = max((one.longest for one in accounts.values()), default=0)
     average = count(round(cycles / entries)) if entries else "–"
-    values = (count(entries), count(cycles), count(shortest), average, count(longest), f"100{THIN}%" if cycles else "–")
+    values = (count(entries), count(cycles), f"100{THIN}%" if cycles else "–", average, count(shortest), count(longest))
     return TableRow("total", (Cell("Total", strong=True), *(Cell(text, strong=True) for text in values)))

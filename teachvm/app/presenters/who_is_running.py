@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from teachvm.app.chronicle import Totals, chronicle_of
+from teachvm.app.chronicle import chronicle_of
 from teachvm.app.notation import count, hex32, percent
 from teachvm.app.past import past_end
 from teachvm.app.phrases import vector_name
@@ -35,6 +35,7 @@ from teachvm.vmm.events import (
     InstructionInterpreted,
     InterruptInjected,
     ShadowFilled,
+    VcpuBlocked,
     VcpuSwitched,
     VmmEntered,
 )
@@ -120,7 +121,11 @@ def _task(scene: Scene) -> tuple[str | Span, ...]:
     says = None if phase is None else _TASKS.get(type(phase))
     if says is not None:
         return says(scene, phase)
-    return ("about to resume a guest",) if scene.snapshot.at.n else ("about to start the guest",)
+    at = scene.snapshot.at
+    if not at.n:
+        return ("about to start the guest",)
+    waited = next(scene.snapshot.log.of(VcpuBlocked, Moment(at.n - 1), at), None)
+    return ("about to resume a guest",) if waited is None else ("the timer ended a wait",)
 
 
 _TASKS: Final[dict[type[Event], Callable[[Scene, Any], tuple[str | Span, ...]]]] = {
@@ -215,9 +220,10 @@ def _stats(scene: Scene) -> StatsView:
         Share("program", totals.program / all_cycles, "program"),
         Share("kernel", totals.kernel / all_cycles, "kernel"),
     ]
+    traps = _entries(scene) if scene.virtualized else totals.traps
     stats = [
-        Stat("Traps so far", count(totals.traps), tip=_traps_tip(scene)),
-        Stat("Guest instructions", count(done), tip=Tip("Guest instructions", _done_text(scene, totals))),
+        Stat("Traps so far", count(traps), tip=_traps_tip(scene)),
+        Stat("Guest instructions", count(done), tip=Tip("Guest instructions", _done_text(scene, traps))),
     ]
     if scene.virtualized:
         shares.append(Share("VMM", totals.vmm / all_cycles, "vmm", pattern=True))
@@ -239,6 +245,16 @@ def _traps_tip(scene: Scene) -> Tip:
     return Tip("Trap", "An exception or an interrupt; on bare metal the guest's own kernel handles it.")
 
 
+def _entries(scene: Scene) -> int:
+    """Entries of all VMs, one that is still open included; what the VMM only interprets is no entry of the hardware."""
+    entries = 0
+    for name in scene.snapshot.world.guests:
+        ledger = scene.snapshot.state(f"{name}.ledger")
+        entries += sum(many for reason, many in ledger.counts if reason.cost != "interpret")
+        entries += scene.snapshot.state(f"{name}.engine").entry is not None
+    return entries
+
+
 def _completed(scene: Scene, name: str) -> int:
     if not scene.virtualized:
         return int(scene.snapshot.state(f"{name}.tenant").completed)
@@ -246,12 +262,12 @@ def _completed(scene: Scene, name: str) -> int:
     return int(state.direct + state.emulated)
 
 
-def _done_text(scene: Scene, totals: Totals) -> str:
+def _done_text(scene: Scene, traps: int) -> str:
     if not scene.virtualized:
         return "All were executed directly by the hardware."
     states = [scene.snapshot.state(name) for name in scene.snapshot.world.guests]
     direct, emulated = sum(s.direct for s in states), sum(s.emulated for s in states)
-    return f"{count(direct)} directly on the hardware, {count(emulated)} emulated, in {count(totals.traps)} traps."
+    return f"{count(direct)} directly on the hardware, {count(emulated)} emulated, in {count(traps)} traps."
 
 
 # ---- for somebody who cannot see it -----------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The way through: lines, statements, addresses, bytes; problems are collected on it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -74,12 +74,14 @@ class _Assembling:
         hint = did_you_mean(name, self.parser.defined)
         return error_at(token, f"'{name}' is not defined", hint)
 
-    def _attempt(self, index: int, action: Callable[[int], _T]) -> _T | None:
-        """Do something for the statement `index`, or note why it cannot be done."""
+    def _attempt(self, index: int, action: Callable[[int], _T], reported: Container[str] = frozenset()) -> _T | None:
+        """Do something for a statement, or note why not, unless that is a name whose value is `reported` already."""
         placed = self.placed[index]
         try:
             return action(index)
         except UndefinedError as unknown:
+            if unknown.name in reported:
+                return None
             error = self._undefined(unknown.name, unknown.token)
         except AsmError as raised:
             error = raised
@@ -150,7 +152,7 @@ class _Assembling:
             return []
         pieces: list[Piece] = []
         for index in range(len(self.placed)):
-            piece = self._attempt(index, lambda i: self._piece(layout, i))
+            piece = self._attempt(index, lambda i: self._piece(layout, i), layout.unworkable)
             if piece is not None:
                 pieces.append(piece)
         return pieces

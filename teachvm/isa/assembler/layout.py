@@ -29,7 +29,8 @@ class Layout:
     """Places statements from `origin` on.
 
     Shape: `addresses` and `sizes` in bytes, one for each statement; `symbols` as they end up, `labels` the names of
-    addresses among them; `end` is the address after the last byte.
+    addresses among them, `unworkable` the names of values that cannot be worked out; `end` is the address after the
+    last byte.
     """
 
     def __init__(self, placed: list[Placed], origin: int, budget: limits.Budget) -> None:
@@ -38,6 +39,7 @@ class Layout:
         self.sizes = [0] * len(placed)
         self.symbols: dict[str, Value] = {}
         self.labels: set[str] = set()
+        self.unworkable: set[str] = set()
         self.end = origin
         self.origin = origin
         self._budget = budget
@@ -79,6 +81,7 @@ class Layout:
     def _place(self, before: dict[str, Value], growth: Growth) -> None:
         """Give out addresses from the first statement to the last; names from below mean what they meant `before`."""
         self.symbols = known = {}
+        self.unworkable.clear()
         pending: list[int] = []
         address = self.origin
         start = Value(self.origin, 1)
@@ -90,10 +93,8 @@ class Layout:
                 case Label(name):
                     known[name] = Value(address, 1)
                     self.labels.add(name)
-                case Equ(name, _, value):
-                    try:
-                        known[name] = evaluate(value, self.scope(index))
-                    except UndefinedError:
+                case Equ():
+                    if not self._define(index, statement):
                         pending.append(index)
                 case _:
                     if index in self._instructions:
@@ -130,14 +131,22 @@ class Layout:
             for index in reversed(pending):
                 self._budget.spend()
                 statement = self.placed[index].statement
-                if isinstance(statement, Equ):
-                    try:
-                        self.symbols[statement.name] = evaluate(statement.value, self.scope(index))
-                    except UndefinedError:
-                        left.append(index)
+                if isinstance(statement, Equ) and not self._define(index, statement):
+                    left.append(index)
             if len(left) == len(pending):
                 return
             pending = left[::-1]
+
+    def _define(self, index: int, equ: Equ) -> bool:
+        """Give a name its value, unless that needs names from below."""
+        try:
+            self.symbols[equ.name] = evaluate(equ.value, self.scope(index))
+        except UndefinedError:
+            return False
+        except AsmError:
+            # Of values that may change yet; what is wrong is reported after the last round.
+            self.unworkable.add(equ.name)
+        return True
 
     # --- Sizes -------------------------------------------------------------------------------------------------
 

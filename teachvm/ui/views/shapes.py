@@ -20,18 +20,21 @@ class CardShape:
 
 
 SHAPES: dict[str, CardShape] = {
-    "who-is-running": CardShape("narrow", 198, 300, 3),
-    "guest-code": CardShape("tall", 390, 260, 30),
-    "vcpu-and-cpu": CardShape("tall", 300, 260, 20),
-    "registers": CardShape("tall", 250, 260, 16),
-    "memory": CardShape("tall", 330, 220, 24),
-    "guest-walk": CardShape("wide", 560, 240, 30),
-    "tlb": CardShape("small", 330, 170, 22),
+    "who-is-running": CardShape("narrow", 192, 210, 3),
+    "guest-code": CardShape("tall", 350, 200, 30),
+    "vcpu-and-cpu": CardShape("tall", 280, 200, 20),
+    "registers": CardShape("tall", 250, 200, 16),
+    "memory": CardShape("tall", 330, 200, 24),
+    "guest-walk": CardShape("wide", 560, 290, 30),
+    "tlb": CardShape("small", 330, 150, 22),
     "console": CardShape("small", 240, 140, 18),
     "vmm-entries": CardShape("small", 320, 170, 22),
     "event-log": CardShape("small", 320, 160, 22),
     "timeline": CardShape("wide", 480, 170, 30),
 }
+
+TABLE_WIDTH = 300
+"""A small card at least as wide holds a table."""
 
 DEFAULT = CardShape("tall", 300, 220, 20)
 
@@ -74,12 +77,20 @@ def _need(columns: list[list[str]]) -> int:
 
 
 def _merged(columns: list[list[str]]) -> list[list[str]]:
-    """Put columns of one small card below the last column that is not small."""
-    tall = [column for column in columns if shape_of(column[0]).form != "small"]
-    if not tall or len(columns) == len(tall):
+    """Put small cards below tall ones: tables below the widest column, the others below the last."""
+    tall = [column for column in columns if shape_of(column[0]).form == "tall"]
+    if not tall:
         return columns
-    below = [name for column in columns if shape_of(column[0]).form == "small" for name in column]
-    return [*tall[:-1], [*tall[-1], *below[:2]], *([below[2:]] if below[2:] else [])]
+    widest = max(tall, key=lambda column: shape_of(column[0]).weight)
+    kept = [list(column) for column in columns if shape_of(column[0]).form != "small"]
+    for column in columns:
+        for name in column if shape_of(column[0]).form == "small" else ():
+            below = widest[0] if shape_of(name).width >= TABLE_WIDTH else tall[-1][0]
+            place = next(other for other in kept if other[0] == below)
+            if len(place) > 2:
+                place = min((other for other in kept if shape_of(other[0]).form == "tall"), key=len)
+            place.append(name)
+    return kept
 
 
 def _folded(columns: list[list[str]], room: float) -> list[list[list[str]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -13,7 +13,6 @@ from PySide6.QtGui import (
     QContextMenuEvent,
     QFocusEvent,
     QGuiApplication,
-    QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -76,6 +75,8 @@ class Canvas(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._picture: Picture | None = None
         self._composed_for = (0, 0)
+        self._heights: dict[int, int] = {}
+        self._hovered: Spot | None = None
         self._chosen = -1
         look.changed.connect(self.restyle)
 
@@ -104,7 +105,7 @@ class Canvas(QWidget):
     def refresh(self) -> None:
         """Compose anew and repaint what differs."""
         old = self._picture if self._composed_for == (self.width(), self.height() if self.fills else 0) else None
-        self._picture = None
+        self.forget()
         if self.width() <= 0 or not self.isVisible():
             return
         new = self.picture
@@ -116,6 +117,11 @@ class Canvas(QWidget):
             self.updateGeometry()
         if self._chosen >= len(new.spots):
             self._chosen = -1
+
+    def forget(self) -> None:
+        """What it shows has changed: the picture and the heights are no longer true."""
+        self._picture = None
+        self._heights.clear()
 
     def _repaint_difference(self, old: list[Mark], new: list[Mark]) -> None:
         changed = set(old) ^ set(new)
@@ -143,11 +149,14 @@ class Canvas(QWidget):
             return round(self.least_height() * zoom)
         if width == self.width():
             return round(self.picture.height * zoom)
-        return round(self.compose(width / zoom, 0).height * zoom)
+        high = self._heights.get(width)
+        if high is None:
+            high = self._heights[width] = round(self.compose(width / zoom, 0).height * zoom)
+        return high
 
     def restyle(self) -> None:
         """Compose and paint again after a change of the look."""
-        self._picture = None
+        self.forget()
         self.updateGeometry()
         self.update()
 
@@ -193,23 +202,12 @@ class Canvas(QWidget):
         """The marks depend on the size."""
         super().resizeEvent(event)
         self._picture = None
+        self._hovered = None
 
     def spot_at(self, point: QPointF | QPoint) -> Spot | None:
         """The topmost spot under a widget point."""
         x, y = self.to_layout(point)
         return next((spot for spot in reversed(self.picture.spots) if spot.holds(x, y)), None)
-
-    def event(self, event: QEvent) -> bool:
-        """Show explanations on hover."""
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            spot = self.spot_at(event.pos())
-            if spot is None or not (spot.tip or spot.copy):
-                QToolTip.hideText()
-                event.ignore()
-                return True
-            QToolTip.showText(event.globalPos(), self.explain(spot), self)
-            return True
-        return super().event(event)
 
     def explain(self, spot: Spot) -> str:
         """The hover text of a spot as rich text."""
@@ -219,8 +217,11 @@ class Canvas(QWidget):
         return tip_html(spot.tip or Tip(spot.copy), self.look, more)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """A hand over what leads somewhere."""
+        """Explain what is under the pointer, with a hand over what leads somewhere."""
         spot = self.spot_at(event.position())
+        if spot != self._hovered:
+            self._hovered = spot
+            self.setToolTip(self.explain(spot) if spot is not None and (spot.tip or spot.copy) else "")
         leads = spot is not None and (spot.link is not None or bool(spot.action))
         self.setCursor(Qt.CursorShape.PointingHandCursor if leads else Qt.CursorShape.ArrowCursor)
         super().mouseMoveEvent(event)

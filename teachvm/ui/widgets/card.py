@@ -10,7 +10,7 @@ from teachvm.app.presentation import CardView, plain
 from teachvm.app.twin import twin
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
-from teachvm.ui.widgets.canvas import Canvas, Picture, announce
+from teachvm.ui.widgets.canvas import Canvas, Picture
 from teachvm.ui.widgets.column import BlockColumn
 from teachvm.ui.widgets.flow import put_badge, put_line
 from teachvm.ui.widgets.ink import Mark, Spot, Words, badge_width
@@ -156,14 +156,15 @@ class CardFrame(QFrame):
         rule.setObjectName("rule")
         rule.setFixedHeight(1)
         self._pages = QStackedLayout()
-        for page in (self.body, self.twin):
-            self._pages.addWidget(page)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(1, 1, 1, 4)
         layout.setSpacing(0)
         layout.addLayout(self._head)
         layout.addWidget(rule)
         layout.addLayout(self._pages, 1)
+        # Only now: pages of a stack that belongs to nobody yet are shown as windows of their own.
+        for page in (self.body, self.twin):
+            self._pages.addWidget(page)
 
     def show_view(self, view: CardView) -> None:
         """Show the card at another moment."""
@@ -173,8 +174,6 @@ class CardFrame(QFrame):
             self._fill_twin()
         else:
             self.body.show_blocks(view.body)
-        if view.announce:
-            announce(self, view.announce)
 
     def text(self) -> str:
         """The card's text twin."""

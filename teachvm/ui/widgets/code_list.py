@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QRect, QRectF, Signal
+from typing import NamedTuple
+
+from PySide6.QtCore import QRect, QRectF, Signal
+from PySide6.QtGui import QResizeEvent, QShowEvent
 
 from teachvm.app.notation import hex32
-from teachvm.app.presentation import CodeLabel, CodeLine, CodeView, PhaseBlock, PhaseStep, Place, Span, Tip
+from teachvm.app.presentation import CodeLabel, CodeLine, CodeRow, CodeView, PhaseBlock, PhaseStep, Place, Span, Tip
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import Canvas, Picture
@@ -23,6 +26,15 @@ BYTES_LEAST = 8
 STEP_PITCH = 20.0
 
 
+class _Chunk(NamedTuple):
+    """A row that was set, to be used again while it stays where it is: most rows do, from step to step."""
+
+    row: CodeRow
+    marks: list[Mark]
+    spots: list[Spot]
+    height: float
+
+
 class CodeList(Canvas):
     """Paints a `CodeView`. `break_toggled` carries a clicked gutter's address, `reveal` where the current line is."""
 
@@ -35,6 +47,8 @@ class CodeList(Canvas):
         self._marks: list[Mark] = []
         self._spots: list[Spot] = []
         self._current: QRectF | None = None
+        self._chunks: dict[float, _Chunk] = {}
+        self._frame: object = None
         self.acted.connect(lambda action: self.break_toggled.emit(int(action)))
 
     def show_block(self, view: CodeView) -> None:
@@ -62,20 +76,45 @@ class CodeList(Canvas):
 
     def compose(self, width: float, height: float) -> Picture:
         """Set the rows one below the other."""
-        self._marks, self._spots, self._current = [], [], None
         columns = self._columns(width)
+        frame = (width, columns, self._view.breakable)
+        old, self._chunks = self._chunks if frame == self._frame else {}, {}
+        self._frame = frame
+        self._current = None
+        marks: list[Mark] = []
+        spots: list[Spot] = []
         y = 4.0
         for row in self._view.rows:
-            if isinstance(row, CodeLabel):
-                y += LABEL_GAP if y > 4 else 0
-                self._label(row, y, width)
-                y += ROW
-            elif isinstance(row, CodeLine):
-                self._line(row, y, width, columns)
-                y += ROW
-            else:
-                y += self._phases(row, y, width)
-        return Picture(self._marks, self._spots, y + 6)
+            if isinstance(row, CodeLabel) and y > 4:
+                y += LABEL_GAP
+            chunk = old.get(y)
+            if chunk is None or chunk.row != row:
+                chunk = self._chunk(row, y, width, columns)
+            self._chunks[y] = chunk
+            marks += chunk.marks
+            spots += chunk.spots
+            self._place_current(row, y, chunk.height, width)
+            y += chunk.height
+        return Picture(marks, spots, y + 6)
+
+    def _chunk(self, row: CodeRow, y: float, width: float, columns: tuple[float, float, float]) -> _Chunk:
+        """Set one row."""
+        self._marks, self._spots = [], []
+        high = ROW
+        if isinstance(row, CodeLabel):
+            self._label(row, y, width)
+        elif isinstance(row, CodeLine):
+            self._line(row, y, width, columns)
+        else:
+            high = self._phases(row, y, width)
+        return _Chunk(row, self._marks, self._spots, high)
+
+    def _place_current(self, row: CodeRow, y: float, high: float, width: float) -> None:
+        """Note where the current line is, with a line before it and its phases."""
+        if isinstance(row, CodeLine) and row.current:
+            self._current = QRectF(0, y - ROW, width, ROW * 4)
+        elif isinstance(row, PhaseBlock) and self._current is not None:
+            self._current.setBottom(max(self._current.bottom(), y + high))
 
     def _columns(self, width: float) -> tuple[float, float, float]:
         """Left edges of bytes and text, and the width of the bytes column (0: left out)."""
@@ -112,7 +151,6 @@ class CodeList(Canvas):
                 Area(0, y, 3, ROW, role),
                 Sign(15, y + 8, 10, 10, "current", role),
             ]
-            self._current = QRectF(0, y - ROW, width, ROW * 4)
         if row.breakpoint:
             at = 3.0 if row.current else 14.0
             marks.append(Sign(at, y + 7, 12, 12, "breakpoint", "trap"))
@@ -164,8 +202,6 @@ class CodeList(Canvas):
             Edge(x, top, room, high, block.role, 3, 3),
             *marks,
         ]
-        if self._current is not None:
-            self._current.setBottom(at + 14)
         return high + 14
 
     def _step(self, marks: list[Mark], number: int, step: PhaseStep, x: float, y: float, room: float) -> float:
@@ -185,9 +221,12 @@ class CodeList(Canvas):
         self._spots += laid.spots
         return laid.height
 
-    def event(self, event: QEvent) -> bool:
+    def showEvent(self, event: QShowEvent) -> None:
         """Once laid out, bring the current line into sight."""
-        handled = super().event(event)
-        if event.type() in (QEvent.Type.Show, QEvent.Type.Resize):
-            self.reveal_current()
-        return handled
+        super().showEvent(event)
+        self.reveal_current()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """The current line moved with the width."""
+        super().resizeEvent(event)
+        self.reveal_current()

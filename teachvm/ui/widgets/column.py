@@ -138,6 +138,13 @@ class BlockColumn(QScrollArea):
         if top < bar.value():
             bar.setValue(max(top, 0))
 
+    def scroll_home(self) -> None:
+        """Scroll to where a card that was just opened stands."""
+        self.verticalScrollBar().setValue(0)
+        for widget in self.blocks:
+            if isinstance(widget, CodeList):
+                widget.reveal_current()
+
     def relayout(self) -> None:
         """Give every block its height; what is left over goes to those that fill."""
         width, room = self.viewport().width(), self.viewport().height()

@@ -37,6 +37,7 @@ class Console(QWidget):
         look.dress(self.text, fonts.MONO)
         layout = QVBoxLayout(self)
         layout.setSpacing(0)
+        self.title.setIndent(4)
         layout.addWidget(self.title)
         layout.addWidget(self.text, 1)
         look.changed.connect(self._restyle)
@@ -62,8 +63,8 @@ class Console(QWidget):
         self._mark_fresh()
 
     def least_height(self) -> float:
-        """Room for six lines, in layout pixels."""
-        return 120.0
+        """Room for three lines, in layout pixels; it is given what its card has left."""
+        return 80.0
 
     def height_at(self, _width: int) -> int:
         """Widget height it asks for."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from PySide6.QtCore import QVariantAnimation
 from PySide6.QtWidgets import QSizePolicy
 
 from teachvm.app.presentation import (
@@ -32,6 +33,8 @@ from teachvm.ui.widgets.routes import Rect, route
 LARGEST = 1.35
 """How far type and boxes grow in a large card; beyond, only the distances do."""
 SMALLEST = 0.72
+LIGHT_MS = 180
+"""How long a shape takes to light up."""
 LIT = 0.26
 """Opacity of a bright shape's fill."""
 
@@ -39,6 +42,19 @@ LIT = 0.26
 def _quietly(text: Text) -> Text:
     """The same words in `dim`: something that is not there yet, or not touched."""
     return tuple(Span(span.text, "dim", span.strong, span.code, span.tip, span.link) for span in text)
+
+
+def _lit(view: DiagramView) -> frozenset[str]:
+    """The ids of what is bright."""
+    found: set[str] = set()
+    for shape in view.shapes:
+        if isinstance(shape, Box) and shape.lit:
+            found.add(shape.id)
+        elif isinstance(shape, BitBox):
+            found |= {bits.id for bits in shape.fields if bits.lit}
+        elif isinstance(shape, Fragment):
+            found |= {row.id for row in shape.rows if row.lit}
+    return frozenset(found)
 
 
 class Diagram(Canvas):
@@ -54,16 +70,38 @@ class Diagram(Canvas):
         self._spots: list[Spot] = []
         self._rects: dict[str, Rect] = {}
         self._sx = self._sy = self._type = 1.0
+        self._fresh: frozenset[str] = frozenset()
+        self._share = 1.0
+        self._motion = QVariantAnimation(self)
+        self._motion.setDuration(LIGHT_MS)
+        self._motion.setStartValue(0.0)
+        self._motion.setEndValue(1.0)
+        self._motion.valueChanged.connect(self._advance)
 
     def show_block(self, view: DiagramView) -> None:
-        """Show other shapes; what differs is repainted."""
-        if view != self._view:
-            self._view = view
-            self.refresh()
+        """Show other shapes; what differs is repainted, what became bright lights up."""
+        if view == self._view:
+            return
+        self._fresh = _lit(view) - _lit(self._view)
+        self._view = view
+        self._motion.stop()
+        moving = bool(self._fresh) and self.look.motion and self.isVisible()
+        self._share = 0.0 if moving else 1.0
+        if moving:
+            self._motion.start()
+        self.refresh()
+
+    def _advance(self, share: float) -> None:
+        self._share = share
+        self.refresh()
+
+    def _glow(self, shape_id: str) -> float:
+        """How bright a bright shape is: all the way, unless it has just become so."""
+        return LIT * (self._share if shape_id in self._fresh else 1.0)
 
     def least_height(self) -> float:
-        """The nominal height, a little less where room is short."""
-        return self._view.height * 0.8
+        """The nominal height, less where room is short: as long as type can shrink with it."""
+        return self._view.height * SMALLEST
 
     def compose(self, width: float, height: float) -> Picture:
         """Stretch the layout to the size, then set every shape; wires lie below boxes."""
@@ -103,7 +141,7 @@ class Diagram(Canvas):
         rect = self._placed(box.x, box.y, box.w, box.h)
         self._rects[box.id] = rect
         stroke, thick = ("line", 1.0) if box.ghost else (box.role, 1.8 if box.lit else 1.0)
-        fill, alpha = (box.role, LIT) if box.lit else ("", 1.0)
+        fill, alpha = (box.role, self._glow(box.id)) if box.lit else ("", 1.0)
         base = "" if box.ghost else "card2"
         alpha_of_stroke = 1.0 if box.lit or stroke == "line" else 0.65
         self._marks.append(
@@ -165,7 +203,15 @@ class Diagram(Canvas):
             self._rects[field.id] = cell
             role = field.role if field.role != "text" else "dim"
             self._marks.append(
-                Area(*cell, role, LIT if field.lit else TINT, role, 1.8 if field.lit else 1.2, 7, base="card")
+                Area(
+                    *cell,
+                    role,
+                    self._glow(field.id) if field.lit else TINT,
+                    role,
+                    1.8 if field.lit else 1.2,
+                    7,
+                    base="card",
+                )
             )
             name = fonts.elided(field.name, caption, wide)
             high = 20 * self._type
@@ -192,7 +238,7 @@ class Diagram(Canvas):
     def _entry(self, row: FragmentRow, rect: Rect, indexes: float, ghost: bool) -> None:
         self._rects[row.id] = rect
         if row.lit:
-            self._marks.append(Area(*rect, row.lit, LIT, row.lit, 1.6, 5))
+            self._marks.append(Area(*rect, row.lit, self._glow(row.id), row.lit, 1.6, 5))
         pad = 10 * self._type
         index = self._style(fonts.MONO_STRONG if row.lit else fonts.MONO)
         text = row.text if row.lit and not ghost else _quietly(row.text)

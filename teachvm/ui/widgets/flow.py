@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from teachvm.app.presentation import Align, Badge, Span, Text
@@ -54,7 +55,12 @@ class Laid(NamedTuple):
 
 def styled(span: Span, style: Style) -> Style:
     """The style of a span inside text of a base style."""
-    return Style(style.size, span.code or style.code, max(style.weight, 600) if span.strong else style.weight)
+    return _styled(style, span.code, span.strong) if span.code or span.strong else style
+
+
+@lru_cache(maxsize=256)
+def _styled(style: Style, code: bool, strong: bool) -> Style:
+    return Style(style.size, code or style.code, max(style.weight, 600) if strong else style.weight)
 
 
 def _pieces(text: Text, style: Style, room: float, chip: float) -> list[_Piece]:
@@ -169,8 +175,10 @@ def put_line(text: Text, x: float, y: float, room: float, high: float, style: St
     """Set text on one line; the last span that fits is cut with an ellipsis."""
     marks: list[Mark] = []
     spots: list[Spot] = []
-    whole = natural_width(text, style)
-    at = x + {"left": 0.0, "center": max(0.0, room - whole) / 2, "right": max(0.0, room - whole)}[align]
+    at = x
+    if align != "left":
+        slack = max(0.0, room - natural_width(text, style))
+        at += slack / 2 if align == "center" else slack
     end = x + room
     for span in text:
         its = styled(span, style)

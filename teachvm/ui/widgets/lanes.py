@@ -51,6 +51,12 @@ class Lanes(Canvas):
         self.span.follow(view)
         self.refresh()
 
+    def forget_window(self) -> None:
+        """Choose the part in sight anew, as if nothing had been seen before."""
+        self.span = TimeSpan()
+        self.span.follow(self._view)
+        self.refresh()
+
     def least_height(self) -> float:
         """Room for every lane and the axis, in layout pixels."""
         return TOP + AXIS + 22.0 * max(len(self._view.lanes), 1)
@@ -117,7 +123,7 @@ class Lanes(Canvas):
         if x < width - RIGHT:
             begin = max(x, NAMES)
             high = height - TOP - AXIS + 8
-            self._marks.append(Area(begin, TOP - 4, width - RIGHT - begin, high, "line", 0.35, radius=4, base="card2"))
+            self._marks.append(Area(begin, TOP - 4, width - RIGHT - begin, high, "faint", 0.1, radius=4, base="card2"))
             said = "not run yet"
             if width - RIGHT - begin > fonts.width(said, fonts.SMALL) + 28:
                 y = TOP + (high - 28) / 2
@@ -142,7 +148,7 @@ class Lanes(Canvas):
             if end - drawn[stretch.lane] < 0.75:
                 continue
             y = TOP + stretch.lane * pitch + (pitch - bar) / 2
-            wide = max(end - x, 1.5)
+            wide = max(end - x, 3.0)
             lane = view.lanes[stretch.lane]
             role = stretch.role or lane.role
             self._marks.append(Area(x, y, wide, bar, role, BAR, radius=min(4.0, wide / 2), base="card"))
@@ -171,7 +177,7 @@ class Lanes(Canvas):
     def _notch(self, notch: Notch, x: float, pitch: float) -> None:
         top, bottom = TOP + (notch.source + 0.5) * pitch, TOP + (notch.target + 0.5) * pitch
         self._marks.append(Wire(((x, top), (x, bottom)), notch.role, 2.0))
-        self._marks.append(Area(x - 4, top - 4, 8, 8, notch.role, radius=4))
+        self._marks.append(Area(x - 3.5, top - 3.5, 7, 7, notch.role, radius=3.5))
         tip = Tip(notch.text, f"at cycle {count(notch.cycle)}, instruction {count(notch.at.n)}: click to go there")
         self._spots.append(Spot(x - 5, min(top, bottom) - 4, 10, abs(bottom - top) + 8, tip, name=notch.text))
 

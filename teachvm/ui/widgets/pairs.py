@@ -68,8 +68,11 @@ class PairsTable(Canvas):
         for need in needs:
             edges.append(edges[-1] + need + spare / many)
         if sum(needs) > width - PAD / 2 - first and many:
-            even = max(30.0, (width - PAD / 2 - first) / many)
-            edges = [first + even * at for at in range(many + 1)]
+            # Too little room: everybody gives way in proportion.
+            share = max(30.0 * many, width - PAD / 2 - first) / sum(needs)
+            edges = [first]
+            for need in needs:
+                edges.append(edges[-1] + need * share)
         return edges
 
     def _need(self, rows: list[Pair], at: int) -> float:

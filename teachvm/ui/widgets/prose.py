@@ -37,7 +37,7 @@ class Prose(Canvas):
         self.setAccessibleName(words(markdown) or self.objectName())
         if found != self._blocks:
             self._blocks = found
-            self._picture = None
+            self.forget()
             self.updateGeometry()
             self.update()
 

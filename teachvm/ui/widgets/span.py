@@ -8,10 +8,12 @@ from teachvm.app.presentation import LanesView
 
 AIM = 36
 """Stretches a window holds when it is chosen for the student."""
-FEW, MANY = 8, 120
+FEW, MANY = 14, 120
 """Outside these bounds the automatic length is chosen anew."""
 HEAD = (0.12, 0.78)
 """The playhead stays between these shares of the window."""
+AHEAD, BEHIND, JUMPED = 0.45, 0.6, 0.74
+"""Where the playhead stands after the page was turned, forwards and backwards, and after a jump."""
 SHORTEST = 16.0
 MOST = 3000
 
@@ -37,10 +39,13 @@ class TimeSpan:
         if not self._chosen and view.frontier <= self.length * high + 1:
             self.start = 0.0
             return
-        if view.now > self.start + self.length * high:
-            self.start = view.now - self.length * high
+        # Turning a page, not scrolling: between two pages, a step moves the playhead alone.
+        if view.now > self.start + self.length * (1 + high):
+            self.start = view.now - self.length * JUMPED
+        elif view.now > self.start + self.length * high:
+            self.start = view.now - self.length * AHEAD
         elif view.now < self.start + self.length * low:
-            self.start = max(0.0, view.now - self.length * low)
+            self.start = max(0.0, view.now - self.length * BEHIND)
 
     def _fit(self, view: LanesView) -> None:
         held = self._held(view)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, Qt, Signal
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -27,8 +27,8 @@ from teachvm.ui.widgets.pairs import cell_marks
 
 ROW = 26
 PAD = 8.0
-MOST_SHOWN = 12
-"""Rows a table asks room for; more are scrolled."""
+MOST_SHOWN = 4
+"""Rows a table insists on; it is given what its card has left, and scrolls the rest."""
 
 Index = QModelIndex | QPersistentModelIndex
 _ALIGN = {
@@ -213,17 +213,19 @@ class Table(QWidget):
         if view is self._view:
             return
         new_columns = view.columns != self._view.columns
-        grown = len(view.rows) > len(self._view.rows)
+        bar = self.table.verticalScrollBar()
+        at_end = bar.value() >= bar.maximum() - 2
         self._view = view
+        self.table.setVisible(bool(view.rows))
         self.model.show_rows(view.columns, view.rows)
         self.title.setText(view.title)
         self.title.setVisible(bool(view.title))
         self.empty.setText(view.empty)
         self.empty.setVisible(not view.rows)
-        self.table.setVisible(bool(view.rows))
         if new_columns:
             self._size_columns()
-        if view.follow and grown:
+        if view.follow and at_end:
+            # Whoever scrolled up is reading there, and stays.
             self.table.scrollToBottom()
 
     def least_height(self) -> float:
@@ -234,13 +236,37 @@ class Table(QWidget):
         """Widget height it asks for."""
         return round(self.least_height() * self.look.zoom)
 
+    def _natural(self, column: Column) -> float:
+        """Width a column needs, in layout pixels."""
+        style = fonts.MONO if column.code else fonts.SMALL
+        room = max(fonts.width("0" * column.width, style), fonts.width(column.title, fonts.CAPTION_STRONG) + 2)
+        return room + 2 * PAD + 2
+
+    def _hide_columns(self) -> None:
+        """Leave out optional columns, the last one first, until the others fit."""
+        columns = self._view.columns
+        need = sum(self._natural(column) for column in columns)
+        room = self.width() / self.look.zoom - 14
+        for at in reversed(range(len(columns))):
+            hide = columns[at].optional and need > room
+            need -= self._natural(columns[at]) if hide else 0.0
+            self.table.setColumnHidden(at, hide)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Another width, perhaps other columns."""
+        bar = self.table.verticalScrollBar()
+        at_end = bar.value() >= bar.maximum() - 2
+        super().resizeEvent(event)
+        self._hide_columns()
+        if self._view.follow and at_end:
+            self.table.scrollToBottom()
+
     def _size_columns(self) -> None:
         header = self.table.horizontalHeader()
+        self._hide_columns()
         for at, column in enumerate(self._view.columns):
-            style = fonts.MONO if column.code else fonts.SMALL
-            room = max(fonts.width("0" * column.width, style), fonts.width(column.title, fonts.CAPTION_STRONG) + 2)
             header.setSectionResizeMode(at, QHeaderView.ResizeMode.Interactive)
-            self.table.setColumnWidth(at, self.look.px(room + 2 * PAD + 2))
+            self.table.setColumnWidth(at, self.look.px(self._natural(column)))
             if column.stretch:
                 header.setSectionResizeMode(at, QHeaderView.ResizeMode.Stretch)
 

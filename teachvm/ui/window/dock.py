@@ -15,6 +15,8 @@ from teachvm.ui.window.actions import Actions
 from teachvm.ui.window.buttons import IconButton
 
 HIGH = 190
+LOW = 160
+"""Height in a low window."""
 HEAD = 34
 
 
@@ -26,6 +28,7 @@ class TimelineDock(QFrame):
     def __init__(self, look: Look, actions: Actions) -> None:
         super().__init__()
         self.look = look
+        self._high = HIGH
         self.setObjectName("timeline-dock")
         self.setAccessibleName("Timeline")
         self.title = CardTitle(look, "timeline-dock", "Timeline")
@@ -71,7 +74,12 @@ class TimelineDock(QFrame):
             if isinstance(block, LanesView):
                 self.lanes.show_block(block)
 
+    def set_low(self, low: bool) -> None:
+        """A lower dock for a low window."""
+        self._high = LOW if low else HIGH
+        self.setFixedHeight(self.look.px(self._high))
+
     def _restyle(self) -> None:
-        self.setFixedHeight(self.look.px(HIGH))
+        self.setFixedHeight(self.look.px(self._high))
         self.title.setFixedHeight(self.look.px(HEAD + 6))
         self._head.setContentsMargins(self.look.px(4), 0, self.look.px(14), 0)

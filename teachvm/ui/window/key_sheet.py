@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
 
@@ -78,9 +78,11 @@ class KeySheet(QDialog):
         outer.addWidget(area)
         self.resize(look.px(2 * COLUMN + 60), look.px(620))
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """`?` again closes it, as Esc does."""
-        if event.text() == "?":
-            self.close()
-        else:
-            super().keyPressEvent(event)
+    def event(self, event: QEvent) -> bool:
+        """Take Esc and `?` before the window behind does: both close the sheet."""
+        if isinstance(event, QKeyEvent) and (event.key() == Qt.Key.Key_Escape or event.text() == "?"):
+            event.accept()
+            if event.type() == QEvent.Type.KeyPress:
+                self.close()
+            return True
+        return super().event(event)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from teachvm.app.presentation import Actor, ActorsView, CardView, Instant, Link, Place
 from teachvm.app.session import Session
+from teachvm.trace.moment import START
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import announce
@@ -22,6 +23,8 @@ from teachvm.ui.window.stage import Stage
 
 SLIM_BELOW = 1400
 """Window width, in layout pixels, below which the rail is slim."""
+LOW_BELOW = 780
+"""Page height below which the timeline is lower."""
 WHO, TIME = "who-is-running", "timeline"
 
 
@@ -42,6 +45,7 @@ class LessonPage(QWidget):
         self.stage = Stage(look)
         self.dock = TimelineDock(look, actions)
         self._views: dict[str, CardView] = {}
+        self._announced = START
         self.stage.followed.connect(self.follow)
         self.stage.sought.connect(self._seek)
         self.stage.break_toggled.connect(self._toggle_breakpoint)
@@ -98,11 +102,22 @@ class LessonPage(QWidget):
             lit = self.spotlight and self._views.get(card, view) != view
             self._views[card] = view
             self.stage.show_view(card, view, lit=lit)
-        view = session.card(TIME)
-        self.dock.show_view(view)
-        if view.announce:
-            announce(self.dock, view.announce)
-        self.actor_changed.emit(_running(session.card(WHO)))
+        self.dock.show_view(session.card(TIME))
+        who = session.card(WHO)
+        self.actor_changed.emit(_running(who))
+        self._announce(session, who)
+
+    def _announce(self, session: Session, who: CardView) -> None:
+        """Have a trap read out, once per moment, and not while something runs: then only where it came to."""
+        if session.position != self._announced and self.bridge is not None and not self.bridge.running:
+            self._announced = session.position
+            announce(self.dock, who.announce)
+
+    def scroll_home(self) -> None:
+        """Show every card and the timeline as if they had just been opened: no trace of the way here."""
+        for frame in self.stage.frames.values():
+            frame.body.scroll_home()
+        self.dock.lanes.forget_window()
 
     def _say(self, session: Session) -> None:
         notice = session.notice
@@ -161,6 +176,7 @@ class LessonPage(QWidget):
         """Show the rail as wide as there is room for; a maximised card hides it."""
         px = self.look.px
         self.rail.set_slim(self.width() < px(SLIM_BELOW))
+        self.dock.set_low(self.height() < px(LOW_BELOW))
         self.rail.setVisible(self.rail_wanted and not self.stage.maximised)
         self._banner_row.setContentsMargins(px(16), px(12) if self.banner.isVisibleTo(self) else 0, px(16), 0)
 

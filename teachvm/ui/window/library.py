@@ -168,6 +168,7 @@ class Library(QWidget):
         self.resume = QPushButton()
         self.resume.setObjectName("library-resume")
         self.resume.setProperty("primary", "true")
+        self.resume.setAccessibleName("Go on with the last lesson")
         self.resume.clicked.connect(lambda: self.opened.emit(str(self.resume.property("lesson"))))
         look.dress(self.resume, fonts.NAME)
         self.open_button = QPushButton("Open a lesson folder…")

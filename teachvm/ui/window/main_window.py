@@ -46,6 +46,7 @@ class MainWindow(QWidget):
         self.page = LessonPage(look, self.actions_by_name)
         self.notice = Banner(look)
         self.notes = NotesWindow(look)
+        self.notes.addActions(self.actions())
         self.pressed = PressedKey(look, self)
         self.key_sheet: KeySheet | None = None
         self.bridge: SessionBridge | None = None
@@ -326,6 +327,8 @@ class MainWindow(QWidget):
         self.page.spotlight = hall
         self.notes.show_rail(self.page.rail.view)
         self.notes.setVisible(hall and self.bridge is not None)
+        if hall:
+            self.activateWindow()
         self.header.presenter_button.setChecked(hall)
         self.refresh()
 

@@ -22,6 +22,8 @@ class NotesWindow(QWidget):
         self.setObjectName("notes")
         self.setAccessibleName("Instructor notes")
         self.setWindowTitle("Notes — teachvm")
+        # The keys stay with the window the hall sees.
+        self.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating)
         self.kicker = QLabel()
         self.kicker.setProperty("type", "small")
         look.dress(self.kicker, fonts.SMALL)

@@ -37,7 +37,7 @@ class Checks(Canvas):
             if passed:
                 announce(self, "Done: " + ", ".join(passed))
             self._checks = checks
-            self._picture = None
+            self.forget()
             self.updateGeometry()
             self.update()
 

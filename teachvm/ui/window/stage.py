@@ -29,6 +29,7 @@ class Stage(QWidget):
         super().__init__()
         self.look = look
         self.setObjectName("stage")
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAccessibleName("Cards")
         self.frames: dict[str, CardFrame] = {}
         self.cards: tuple[str, ...] = ()
@@ -87,6 +88,8 @@ class Stage(QWidget):
         if found is None:
             title = CARD_BY_ID[card].title if card in CARD_BY_ID else card.replace("-", " ").capitalize()
             found = self.frames[card] = CardFrame(self.look, card, title)
+            # Without a parent it would be a window of its own for a moment, and take the focus.
+            found.setParent(self)
             found.body.followed.connect(self.followed)
             found.body.sought.connect(self.sought)
             found.body.break_toggled.connect(self.break_toggled)

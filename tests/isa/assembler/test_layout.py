@@ -93,3 +93,9 @@ def test_jumps_over_alignment_come_to_rest():
     assert made.data == assemble(source).data
     aligned = [made.symbols[f"l{i}"] for i in range(1, 60)]
     assert all(address % (2, 4, 16)[i % 3] == 0 for i, address in enumerate(aligned))
+
+
+def test_a_value_that_is_wrong_only_on_the_way_is_no_mistake():
+    # While the jump is still taken for a short one, the quotient would be of a negative number.
+    source = "jmp there\ntimes 200 nop\nthere:\nSIZE equ (there - $$ - 204) / 1\n mov al, SIZE"
+    assert assemble(source).data[-2:] == b"\xb0\x01"

@@ -1,0 +1,243 @@
+"""Random guest kernels: real instruction mixes over tables that are sometimes right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from teachvm.isa.control import CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_PSE, CR4_TSD
+from teachvm.isa.descriptors import (
+    INTERRUPT_GATE_32,
+    LDT,
+    TRAP_GATE_32,
+    TSS_32,
+    Gate,
+    Segment,
+    TableRegister,
+    access_word,
+)
+from teachvm.isa.flags import IF, IOPL_MASK
+from teachvm.machine.computer import Board
+from teachvm.machine.cpu import Cpu
+from tests.vmm.room import CODE, DIRECTORY, GDT, IDT, TABLE, TSS, enter, furnish
+
+INSTRUCTIONS = 150
+SPREAD = 400
+"""Jumps and handlers lead to anywhere in the first bytes of the code."""
+PSEUDO_DESCRIPTORS = 0x7E00
+HANDLER_TYPES = (INTERRUPT_GATE_32, INTERRUPT_GATE_32, TRAP_GATE_32)
+TIMER_ON = ((0x20, 0x11), (0x21, 0x20), (0x21, 4), (0x21, 1), (0x21, 0), (0x43, 0x34))
+SELECTORS = (0x08, 0x10, 0x18, 0x1B, 0x20, 0x23, 0x28, 0x30, 0x38, 0x40, 0x48, 0x50, 0, 3)
+DESCRIPTORS = (
+    0,
+    0x00CF9B000000FFFF,  # 0x08 kernel code
+    0x00CF93000000FFFF,  # 0x10 kernel data
+    0x00CFFB000000FFFF,  # 0x18 user code
+    0x00CFF3000000FFFF,  # 0x20 user data
+    0x00CF92000000FFFF,  # 0x28 kernel data, not accessed yet
+    0x00CF97000000FFFF,  # 0x30 kernel data, expand-down
+    0x00CFFF000000FFFF,  # 0x38 user code, conforming
+    0x00CF9A000000FFFF,  # 0x40 kernel code, not accessed yet
+    0x004F9B000000FFFF,  # 0x48 kernel code of one megabyte
+    0x00CFF2000000FFFF,  # 0x50 user data, not accessed yet
+)
+
+
+def system(type_: int, base: int, limit: int) -> bytes:
+    return Segment(0, base, limit, access_word(type_=type_, s=False, big=False, granular=False)).pack()
+
+
+def word(value: int, size: int = 4) -> bytes:
+    return (value & (1 << 8 * size) - 1).to_bytes(size, "little")
+
+
+class Writer:
+    """Writes one random instruction after another."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self._choices: tuple[tuple[int, Callable[[], bytes]], ...] = (
+            (35, self.arithmetic),
+            (10, lambda: self.one_of("50 51 58 59 60 61 40 48 99 90 f8 f9 fc fd")),
+            (5, self.load_constant),
+            (4, self.string),
+            (4, lambda: bytes((self.pick(0x74, 0x75, 0x72, 0x73, 0xEB, 0xE2), self.random.randrange(20)))),
+            (4, lambda: b"\xf7" + self.register(self.pick(4, 5, 6, 7))),
+            (4, lambda: self.one_of("fa fb")),
+            (2, lambda: b"\xf4"),
+            (4, lambda: b"\x0f\x20" + self.register(self.pick(0, 2, 3, 4))),
+            (4, self.load_control_register),
+            (3, self.load_segment_register),
+            (2, lambda: bytes((0xCD, self.pick(3, 0x80, 0x30, 0x31, 13, 14, 0x20)))),
+            (2, lambda: b"\xea" + word(self.place()) + word(self.pick(8, 0x18, 0x1B, 0x38, 0x40, 0x48), 2)),
+            (3, self.interrupt_return),
+            (2, self.load_table_register),
+            (2, self.load_system_segment),
+            (4, lambda: bytes((self.pick(0xE6, 0xE4), self.pick(0x20, 0x21, 0x40, 0x43, 0x61)))),
+            (2, lambda: self.one_of("0f31 cc ce f1 0f0b 0f06 0fa2 cb")),
+            (2, lambda: b"\x6a" + bytes((self.pick(8, 0x10, 0x1B, 0x23, 0x28),)) + self.one_of("1f 07 17 0fa1")),
+            (3, self.write_table),
+        )
+
+    def pick(self, *values: int) -> int:
+        return self.random.choice(values)
+
+    def one_of(self, codes: str) -> bytes:
+        return bytes.fromhex(self.random.choice(codes.split()))
+
+    def place(self) -> int:
+        return CODE + self.random.randrange(SPREAD)
+
+    def address(self) -> int:
+        return self.random.randrange(DIRECTORY, 0xF_F000)
+
+    def register(self, reg: int | None = None) -> bytes:
+        chosen = self.random.randrange(8) if reg is None else reg
+        return bytes((0xC0 | chosen << 3 | self.random.randrange(8),))
+
+    def operand(self) -> bytes:
+        reg = self.random.randrange(8) << 3
+        return self.random.choice(
+            (
+                self.register(),
+                bytes((reg | 5,)) + word(self.address()),
+                bytes((reg | self.pick(0, 1, 2, 3, 6, 7),)),
+                bytes((0x40 | reg | self.pick(0, 1, 2, 3, 6, 7), self.random.randrange(256))),
+            )
+        )
+
+    def arithmetic(self) -> bytes:
+        opcodes = (0x01, 0x03, 0x29, 0x2B, 0x31, 0x33, 0x39, 0x89, 0x8B, 0x85, 0x87, 0x21, 0x09)
+        return bytes((self.pick(*opcodes),)) + self.operand()
+
+    def load_segment_register(self) -> bytes:
+        return b"\xb8" + word(self.pick(*SELECTORS)) + b"\x8e" + bytes((0xC0 | self.pick(0, 2, 3, 4, 5) << 3,))
+
+    def load_table_register(self) -> bytes:
+        where = self.pick(DIRECTORY, 0x4_0000, PSEUDO_DESCRIPTORS, PSEUDO_DESCRIPTORS + 8)
+        return bytes((0x0F, 0x01, self.pick(0x3D, 0x15, 0x1D))) + word(where)
+
+    def load_system_segment(self) -> bytes:
+        return b"\xb8" + word(self.pick(0x58, 0x60, 0x68)) + b"\x0f\x00" + bytes((0xC0 | self.pick(2, 3) << 3,))
+
+    def load_constant(self) -> bytes:
+        values = (
+            self.address(),
+            self.random.randrange(300),
+            self.random.getrandbits(32),
+            0xFFBF_F800 + self.random.randrange(0x1000),
+        )
+        return bytes((self.pick(0xB8, 0xB9, 0xBA, 0xBB, 0xBE, 0xBF),)) + word(self.pick(*values))
+
+    def string(self) -> bytes:
+        if self.random.random() < 0.5:
+            return self.one_of("f3ab f3a5 a4 aa 6e 6d")
+        return b"\xb9" + word(self.random.randrange(100)) + self.one_of("f3ab f3a4 f3ae f36e f36c")
+
+    def load_control_register(self) -> bytes:
+        index = self.pick(3, 3, 3, 0, 2, 4)
+        values = {
+            0: (0x8000_0011, 0x8001_0011, 0x11, 0x8005_0011, 0x8001_0031),
+            2: (self.random.getrandbits(32),),
+            3: (DIRECTORY, DIRECTORY, 0x7000),
+            4: (0, CR4_PSE, CR4_TSD, CR4_PSE | CR4_TSD),
+        }
+        return b"\xb8" + word(self.pick(*values[index])) + b"\x0f\x22" + bytes((0xC0 | index << 3,))
+
+    def interrupt_return(self) -> bytes:
+        cs = self.pick(0x08, 0x1B, 0x08, 0x1B, 0x18, 0x3B)
+        stack = b""
+        if cs & 3:
+            esp = self.random.randrange(0x3_0000, 0x4_0000) & ~3
+            stack = b"\x6a" + bytes((self.pick(0x23, 0x23, 0x23, 0x10),)) + b"\x68" + word(esp)
+        flags = self.pick(2, 0x202, 0x3202, 0x302, 0x102, 0x4_0202, 0x4002, 0x1_0202)
+        return stack + b"\x68" + word(flags) + b"\x6a" + bytes((cs,)) + b"\x68" + word(self.place()) + b"\xcf"
+
+    def write_table(self) -> bytes:
+        where = self.pick(
+            DIRECTORY + 4 * self.random.randrange(4),
+            TABLE + 4 * self.random.randrange(256),
+            GDT + 8 * self.random.randrange(16) + self.pick(0, 4),
+        )
+        entry = self.random.randrange(260) << 12 | self.pick(0x67, 0x27, 7, 3, 0, 0x65)
+        return b"\xc7\x05" + word(where) + word(self.pick(0x3067, 0x67, 0x3027, entry, self.random.getrandbits(32)))
+
+    def code(self) -> bytes:
+        weights = [weight for weight, _ in self._choices]
+        chosen = self.random.choices([write for _, write in self._choices], weights, k=INSTRUCTIONS)
+        return b"".join(write() for write in chosen)
+
+
+class RandomGuest:
+    """One random kernel, to be put into several machines alike."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.contents: list[tuple[int, bytes]] = []
+        furnish(lambda address, content: self.contents.append((address, content)), "hlt")
+        self._memory()
+        random = self.random
+        self.user = random.random() < 0.3
+        self.paging = random.random() < 0.75
+        self.regs = [self._register() for _ in range(8)]
+        self.regs[4] = 0x3_0000 + 4 * random.randrange(0x2000)
+        self.eflags = 2 | random.choice((0, 0, 0, IOPL_MASK)) | random.choice((0, IF))
+        self.cr0 = CR0_PE | CR0_ET | (CR0_PG | random.choice((0, CR0_WP)) if self.paging else 0)
+        self.cr4 = random.choice((0, CR4_PSE))
+        self.period = random.randrange(2, 60) if random.random() < 0.6 else None
+
+    def _register(self) -> int:
+        random = self.random
+        return random.choice(
+            (
+                random.getrandbits(32),
+                random.randrange(DIRECTORY, 0xF_F000),
+                random.randrange(DIRECTORY, 0xF_F000),
+                random.randrange(300),
+                0xFFC0_0000 + random.randrange(0x5000),
+            )
+        )
+
+    def _memory(self) -> None:
+        random = self.random
+        put = self.contents.append
+        for _ in range(32):
+            put((random.randrange(0x2_0000, 0xF_F000), random.randbytes(random.randrange(64))))
+        put((CODE, Writer(random).code()))
+        # The pages everything stands on are there; the others may be anything.
+        firm = {1, 2, 5, 6, 7, 16}
+        table = [
+            (i if random.random() < 0.9 or i in firm else random.randrange(260)) << 12
+            | (0x67 if i in firm else random.choice((0x67, 0x67, 0x67, 0x07, 0x03, 0x27, 0x65, 0x05, 0x63)))
+            for i in range(1024)
+        ]
+        put((TABLE, b"".join(word(entry) for entry in table)))
+        others = (0x3067, 0x3007, 0x3003, 0x3001, 0x2007, 0x87, 0xE7, 0x83, 0x40_0087)
+        directory = [0x3067] + [random.choice(others) if random.random() < 0.3 else 0 for _ in range(1023)]
+        put((DIRECTORY, b"".join(word(entry) for entry in directory)))
+        descriptors = b"".join(word(each, 8) for each in DESCRIPTORS)
+        descriptors += system(TSS_32, TSS, 0x67) + system(TSS_32, TSS, 0x167) + system(LDT, GDT, 0x3F)
+        put((GDT, descriptors.ljust(0x100, b"\0")))
+        gates = (
+            Gate(8, CODE + random.randrange(SPREAD), random.choice(HANDLER_TYPES), random.choice((0, 0, 3)))
+            for _ in range(256)
+        )
+        put((IDT, b"".join(gate.pack() for gate in gates)))
+        put((TSS, word(0) + word(0x3_8000) + word(0x10)))
+        put((TSS + 0x66, word(0x68, 2)))
+        put((PSEUDO_DESCRIPTORS, TableRegister(GDT, random.choice((0xFF, 0x5F, 0x17))).pack()))
+        put((PSEUDO_DESCRIPTORS + 8, TableRegister(IDT, random.choice((0x7FF, 0x7FF, 0x17F))).pack()))
+
+    def put_into(self, write: Callable[[int, bytes], None], cpu: Cpu, board: Board) -> None:
+        """Load memory, registers and, if it has one, the timer."""
+        for address, content in self.contents:
+            write(address, content)
+        enter(cpu, paging=self.paging, user=self.user, eflags=self.eflags)
+        cpu.gdtr = TableRegister(GDT, 0xFF)
+        cpu.tr = Segment(0x58, TSS, 0x67, access_word(type_=TSS_32 | 2, s=False, big=False, granular=False))
+        cpu.cr0, cpu.cr4 = self.cr0, self.cr4
+        cpu.regs[:] = self.regs
+        cpu.restored()
+        if self.period is not None:
+            for port, value in (*TIMER_ON, (0x40, self.period), (0x40, 0)):
+                board.ports.out(port, 1, value)
