@@ -59,6 +59,13 @@ class BareGuest:
             self.completed += 1
             clock.retire(cycles)
 
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Complete instructions up to the next one that a device may interrupt."""
+        count = self.host.machine.burst(limit, barriers)
+        self.completed += count
+        self.clock.retire_all(count)
+        return count
+
     def wake(self) -> None:
         """A device is due: it is served before the next instruction."""
 

@@ -26,7 +26,7 @@ from teachvm.machine.mmu import Access
 from teachvm.machine.operation import Operation, decoded
 from teachvm.machine.registers import MASK32, InterruptSource, NoInterrupts, Ports
 from teachvm.machine.segmentation import Segmentation
-from teachvm.machine.tiers.engine import Tiers
+from teachvm.machine.tiers.engine import NO_BARRIERS, Tiers
 from teachvm.machine.tlb import Tlb
 from teachvm.trace.recorder import Recorder
 from teachvm.trace.state import Registry
@@ -114,13 +114,9 @@ class Cpu(Segmentation):
             return 0
         return self.execute_one()
 
-    def burst(self, limit: int) -> int:
-        """Execute up to `limit` instructions compiled, none of which does more than change registers and memory.
-
-        Interrupts are not looked at. Returns how many were completed, each in one cycle; 0 says nothing but that
-        `step` is to execute the next one.
-        """
-        return 0 if self.tiers is None else self.tiers.run(limit)
+    def burst(self, limit: int, barriers: frozenset[int] = NO_BARRIERS) -> int:
+        """Execute up to `limit` instructions compiled, without a look at interrupts; see `Tiers.run`."""
+        return 0 if self.tiers is None else self.tiers.run(limit, barriers)
 
     def execute_one(self) -> int:
         """Execute one instruction without looking at interrupts; returns and raises as `step`."""

@@ -202,11 +202,6 @@ class Memory:
                 self._code[number].clear()
                 self.guard[number] &= ~CODE
 
-    def forget_regions(self) -> None:
-        """Drop what was compiled from decoded instructions, but not these."""
-        for page in self._code.values():
-            page.regions.clear()
-
     # ---- pages, for checkpoints ----------------------------------------------------------------
 
     def page(self, pfn: int) -> bytes:

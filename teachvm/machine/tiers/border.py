@@ -43,6 +43,7 @@ class Border(Locals):
             case "next_eip":
                 return Known(self.next_eip)
             case "eflags":
+                self.asks_flags = True
                 return Code(self.flags.eflags(), self.flags.needs() | {"fl"}, 32, loose=True)
             case _:
                 raise UnsupportedError(f"cpu.{name}")
@@ -87,6 +88,7 @@ class Border(Locals):
             raise UnsupportedError("flags beyond the status flags")
         if self.on_one_way:
             raise UnsupportedError("flags written on one way only")
+        self.wrote_flags |= mask
         if self.flags_dead:
             self.flags.write(mask, Code("0"))
             return

@@ -14,7 +14,7 @@ from teachvm.isa.operands import ESP, Reg
 from teachvm.machine.bound import Constant, Target
 from teachvm.machine.operation import Operation
 from teachvm.machine.registers import MASK32
-from teachvm.machine.tiers.specialise import leaves
+from teachvm.machine.tiers.specialise import Traits, traits
 
 MOST_INSTRUCTIONS: Final = 100
 """Instructions of one function."""
@@ -30,7 +30,7 @@ class Block:
         start: Of the first instruction.
         operations: The instructions.
         addresses: Theirs.
-        may_leave: For each, whether it may leave compiled code.
+        traits: Theirs.
         end: Behind the last one.
         transfers: The last one is a transfer of control.
     """
@@ -38,7 +38,7 @@ class Block:
     start: int
     operations: list[Operation]
     addresses: list[int]
-    may_leave: list[bool]
+    traits: list[Traits]
     end: int
     transfers: bool = False
 
@@ -84,12 +84,12 @@ def _block(start: int, fetch: Fetch, segments: tuple[Segment, ...], barriers: Co
         if operation is None:
             break
         end = at + operation.length & MASK32
-        leaving = leaves(operation, end, segments)
-        if leaving is None:
+        found = traits(operation, end, segments)
+        if found is None:
             break
         block.operations.append(operation)
         block.addresses.append(at)
-        block.may_leave.append(leaving)
+        block.traits.append(found)
         block.end = end
         if operation.insn.row.terminator:
             block.transfers = True

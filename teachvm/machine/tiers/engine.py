@@ -22,6 +22,7 @@ HOT: Final = 40
 """Arrivals at an address before a region is compiled there."""
 OFTEN: Final = 16
 """Times one instruction leaves, for storing beside code or not aligned, before it is compiled to look closer."""
+NO_BARRIERS: Final[frozenset[int]] = frozenset()
 COLD: Final = -1
 """Marks an address at which nothing can be compiled."""
 FIRST_FAR: Final = 0xFFC0_0000
@@ -50,22 +51,17 @@ class Tiers:
         self._missed: list[Exception] = []
         self._beside: dict[int, int] = {}
         self._unaligned: dict[int, int] = {}
-        self._barriers: frozenset[int] = frozenset()
+        self._barriers = NO_BARRIERS
         self._segs: list[Segment] = []
         self._mode = CODE_16
         self._modes: dict[tuple[object, ...], int] = {}
 
-    def stop_before(self, addresses: frozenset[int]) -> None:
-        """Leave compiled code whenever EIP comes to one of these addresses; they replace the ones before."""
-        if addresses != self._barriers:
-            self._barriers = addresses
-            self._ram.forget_regions()
-
-    def run(self, limit: int) -> int:
+    def run(self, limit: int, barriers: frozenset[int] = NO_BARRIERS) -> int:
         """Execute compiled code.
 
         Args:
             limit: Most instructions.
+            barriers: Linear addresses of instructions that may only be come to, not executed, after the first.
 
         Returns:
             Instructions completed, each in one cycle; the CPU stands at an instruction boundary, and what comes next
@@ -76,8 +72,8 @@ class Tiers:
             return 0
         if not self.enabled or cpu.stopped is not None:
             return 0
-        if cpu.segs != self._segs:
-            self._note_segments()
+        if cpu.segs != self._segs or barriers is not self._barriers:
+            self._note(barriers)
         maps = self._maps[cpu.cpl]
         done = 0
         while True:
@@ -135,16 +131,17 @@ class Tiers:
 
     # ---- finding -------------------------------------------------------------------------------
 
-    def _note_segments(self) -> None:
-        """The segment registers changed: code is compiled for what they allow, not for what they hold."""
+    def _note(self, barriers: frozenset[int]) -> None:
+        """The circumstances changed: code is compiled for what the segments allow, not for what they hold."""
         segs = self._cpu.segs
+        self._barriers = barriers
         self._segs = list(segs)
         code = segs[CS]
         if not is_flat(code) or not code.access & DB_BIT:
             self._mode = CODE_16
             return
         allows = [(is_flat(seg), seg.readable, seg.writable, seg.access & DB_BIT) for seg in segs]
-        self._mode = self._modes.setdefault((code.limit, *allows), len(self._modes))
+        self._mode = self._modes.setdefault((barriers, code.limit, *allows), len(self._modes))
 
     def _region(self, eip: int) -> Region | None:
         mode = self._mode

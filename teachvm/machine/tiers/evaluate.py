@@ -256,6 +256,7 @@ class Evaluator(Border):
 
     def _subscript(self, owner: Value, index: ast.expr) -> Value:
         if isinstance(owner, Known) and isinstance(owner.value, ConditionTable):
+            self.asks_flags = True
             text = condition(self.flags, owner.value.code)
             return Code(f"1 if {text} else 0", self.flags.needs(), 1, loose=True, truth=text)
         at = self._value(index)

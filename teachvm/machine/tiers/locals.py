@@ -49,6 +49,8 @@ class Locals:
         overwrites: Flags this instruction writes in any case.
         committed: This instruction has changed something: it cannot leave any more.
         may_leave: This instruction has lines that can leave.
+        asks_flags: It has asked for flags.
+        wrote_flags: Flags it has written so far.
         stack_aligned: ESP is a multiple of four throughout.
         unaligned: This instruction's accesses are most often not aligned.
         beside_code: This instruction stores into pages that hold code, most often beside it.
@@ -66,7 +68,8 @@ class Locals:
         self.flags = FlagState()
         self.flags_dead = False
         self.overwrites = 0
-        self.committed = self.may_leave = False
+        self.committed = self.may_leave = self.asks_flags = False
+        self.wrote_flags = 0
         self.stack_aligned = False
         self.beside_code = self.unaligned = False
         self.branch: tuple[Code, Value] | None = None
@@ -86,7 +89,8 @@ class Locals:
         """A new instruction: expressions named for the last one are not looked for any more."""
         self._memo.clear()
         self.branch = self.target = None
-        self.committed = self.may_leave = False
+        self.committed = self.may_leave = self.asks_flags = False
+        self.wrote_flags = 0
 
     # ---- lines ---------------------------------------------------------------------------------
 

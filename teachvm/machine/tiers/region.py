@@ -19,7 +19,7 @@ from teachvm.isa.descriptors import Segment
 from teachvm.machine.registers import MASK32
 from teachvm.machine.tiers.discovery import Block, keeps_alignment, successors
 from teachvm.machine.tiers.flags import FlagState, function_name
-from teachvm.machine.tiers.specialise import Specialiser, dead_flags, overwritten
+from teachvm.machine.tiers.specialise import Specialiser, dead_flags
 from teachvm.machine.tiers.values import Known, Value, as_code
 
 MOST_DEPTH: Final = 12
@@ -172,13 +172,13 @@ class Builder(Specialiser):
 
     def _block(self, start: int, done: int, depth: int) -> None:
         block = self.blocks[start]
-        dead = dead_flags(block.operations, block.may_leave)
+        dead = dead_flags(block.traits)
         for index, operation in enumerate(block.operations):
             eip = block.addresses[index]
             self.number = self._exit_here(eip, done, self.flags)
             self.flags_dead = dead[index]
             self.next_eip = eip + operation.length & MASK32
-            self.overwrites = overwritten(operation)
+            self.overwrites = block.traits[index].overwrites
             self.beside_code, self.unaligned = eip in self._advice.beside_code, eip in self._advice.unaligned
             self.specialise(operation)
             done += 1

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
 
 from teachvm.isa.conditions import BY_MNEMONIC
 from teachvm.isa.descriptors import Segment
 from teachvm.isa.flags import STATUS
 from teachvm.isa.row import InstructionClass
-from teachvm.machine.bound import Constant
 from teachvm.machine.condition import ConditionCode, condition_code
 from teachvm.machine.instructions.meanings import meaning_of
 from teachvm.machine.operation import Operation
 from teachvm.machine.tiers.evaluate import CPU, ConditionTable, Evaluator
 from teachvm.machine.tiers.values import Code, Known, UnsupportedError, Value
-
-_COUNT_MASK: Final = 31
 
 
 class _Condition:
@@ -50,44 +47,51 @@ class Specialiser(Evaluator):
             raise UnsupportedError("an instruction that says how many cycles it took")
 
 
-def leaves(operation: Operation, next_eip: int, segments: tuple[Segment, ...]) -> bool | None:
-    """Whether an instruction may leave compiled code before it has done anything; None if it cannot be compiled."""
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What an instruction does, as far as others have to know.
+
+    Attributes:
+        may_leave: It may leave compiled code, before it has done anything.
+        overwrites: Status flags it writes in any case.
+        tests: Status flags it looks at.
+    """
+
+    may_leave: bool
+    overwrites: int
+    tests: int
+
+
+def traits(operation: Operation, next_eip: int, segments: tuple[Segment, ...]) -> Traits | None:
+    """Specialise an instruction on trial; None if it cannot be compiled."""
     insn = operation.insn
     if insn.row.klass is not InstructionClass.INNOCUOUS or insn.lock or insn.rep:
         return None
     trial = Specialiser(segments)
-    trial.next_eip, trial.overwrites = next_eip, overwritten(operation)
+    trial.next_eip = next_eip
     # Flags as some earlier instruction may have left them, so that what depends on registers is exercised too.
     trial.flags.write(STATUS, Code("t0 + r0", frozenset(("t0", "r0")), 32, loose=True))
     try:
         trial.specialise(operation)
     except (UnsupportedError, AttributeError, KeyError, TypeError, IndexError):
         return None
-    return trial.may_leave
+    tests = insn.row.flags.tested & STATUS
+    if trial.asks_flags and not tests:
+        tests = STATUS
+    return Traits(trial.may_leave, trial.wrote_flags, tests)
 
 
-def overwritten(operation: Operation) -> int:
-    """Flags an instruction writes in any case, as a mask."""
-    effects = operation.insn.row.flags
-    if isinstance(effects.undefined, str):
-        count = operation.operands[-1]
-        if not (isinstance(count, Constant) and count.value & _COUNT_MASK):
-            return 0
-    return effects.written & STATUS
-
-
-def dead_flags(operations: Sequence[Operation], may_leave: Sequence[bool]) -> list[bool]:
+def dead_flags(instructions: Sequence[Traits]) -> list[bool]:
     """For each instruction, whether the flags it writes are overwritten before anybody can see them.
 
     Flags are seen by instructions that test them, at the end of the block, and before an instruction that may leave.
     """
-    dead = [False] * len(operations)
+    dead = [False] * len(instructions)
     live = STATUS
-    for index in range(len(operations) - 1, -1, -1):
-        operation = operations[index]
-        effects = operation.insn.row.flags
-        dead[index] = not effects.written & STATUS & live and bool(effects.written & STATUS)
-        live = live & ~overwritten(operation) | effects.tested & STATUS
-        if may_leave[index]:
+    for index in range(len(instructions) - 1, -1, -1):
+        each = instructions[index]
+        dead[index] = not each.overwrites & live and bool(each.overwrites)
+        live = live & ~each.overwrites | each.tests
+        if each.may_leave:
             live = STATUS
     return dead
