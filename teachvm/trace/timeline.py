@@ -146,7 +146,8 @@ class Timeline:
             stop_at: Asked at each instruction boundary after the first; true stops there.
             barriers: Addresses of instructions before which `stop_at` has to be asked; elsewhere it is asked after
                 units that record facts, and now and then. None: asked at every boundary.
-            keep_going: Asked every 64 units or more often; false pauses (for time slices, which the core knows nothing of).
+            keep_going: Asked every 64 units, or after a burst; false pauses (for time slices, of which the core knows
+                nothing).
         """
         start = self._clock.now
         self._to_boundary()

@@ -9,12 +9,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from teachvm.isa.descriptors import Segment
 from teachvm.isa.operands import ESP, Reg
 from teachvm.machine.bound import Constant, Target
 from teachvm.machine.operation import Operation
 from teachvm.machine.registers import MASK32
-from teachvm.machine.tiers.specialise import Traits, traits
+from teachvm.machine.tiers.specialise import Traits
 
 MOST_INSTRUCTIONS: Final = 100
 """Instructions of one function."""
@@ -46,16 +45,17 @@ class Block:
 Fetch = Callable[[int], Operation | None]
 """The decoded instruction at an address of this page, or None."""
 
+Known = Callable[[Operation, int], Traits | None]
+"""The traits of an instruction and the address behind it; None if it cannot be compiled."""
 
-def discover(
-    entry: int, fetch: Fetch, segments: tuple[Segment, ...], barriers: Collection[int] = ()
-) -> dict[int, Block]:
+
+def discover(entry: int, fetch: Fetch, known: Known, barriers: Collection[int] = ()) -> dict[int, Block]:
     """Blocks reachable from an entry by direct transfers inside its page, breadth first.
 
     Args:
         entry: Linear address of the first instruction.
         fetch: Where instructions come from.
-        segments: What the segment registers hold.
+        known: What is known of them.
         barriers: Addresses other than the entry that belong to no block.
     """
     blocks: dict[int, Block] = {}
@@ -65,7 +65,7 @@ def discover(
         start = todo.pop(0)
         if start in blocks or start >> 12 != entry >> 12 or (start in barriers and start != entry):
             continue
-        block = _block(start, fetch, segments, barriers)
+        block = _block(start, fetch, known, barriers)
         if not block.operations:
             continue
         blocks[start] = block
@@ -74,7 +74,7 @@ def discover(
     return blocks
 
 
-def _block(start: int, fetch: Fetch, segments: tuple[Segment, ...], barriers: Collection[int]) -> Block:
+def _block(start: int, fetch: Fetch, known: Known, barriers: Collection[int]) -> Block:
     block = Block(start, [], [], [], start)
     while len(block.operations) < MOST_BLOCK and block.end >> 12 == start >> 12:
         at = block.end
@@ -84,7 +84,7 @@ def _block(start: int, fetch: Fetch, segments: tuple[Segment, ...], barriers: Co
         if operation is None:
             break
         end = at + operation.length & MASK32
-        found = traits(operation, end, segments)
+        found = known(operation, end)
         if found is None:
             break
         block.operations.append(operation)

@@ -8,11 +8,13 @@ from teachvm.isa.control import CR0_AM
 from teachvm.isa.descriptors import DB_BIT, Segment
 from teachvm.isa.flags import RF, TF
 from teachvm.isa.operands import CS
+from teachvm.machine.bound import Target
 from teachvm.machine.memory import CODE, CodePage, Memory
 from teachvm.machine.operation import Operation
 from teachvm.machine.tiers.border import is_flat
 from teachvm.machine.tiers.discovery import discover
 from teachvm.machine.tiers.region import Advice, Builder, Region, UnalignedError
+from teachvm.machine.tiers.specialise import Traits, traits
 from teachvm.machine.tlb import Tlb
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ HOT: Final = 40
 OFTEN: Final = 16
 """Times one instruction leaves, for storing beside code or not aligned, before it is compiled to look closer."""
 NO_BARRIERS: Final[frozenset[int]] = frozenset()
+MOST_TRAITS: Final = 1 << 14
+"""Instructions whose traits are remembered."""
 COLD: Final = -1
 """Marks an address at which nothing can be compiled."""
 FIRST_FAR: Final = 0xFFC0_0000
@@ -55,6 +59,7 @@ class Tiers:
         self._segs: list[Segment] = []
         self._mode = CODE_16
         self._modes: dict[tuple[object, ...], int] = {}
+        self._traits: dict[tuple[Operation, int], Traits | None] = {}
 
     def run(self, limit: int, barriers: frozenset[int] = NO_BARRIERS) -> int:
         """Execute compiled code.
@@ -177,7 +182,7 @@ class Tiers:
             return operation
 
         segments = tuple(self._cpu.segs)
-        blocks = discover(eip, fetch, segments, self._barriers)
+        blocks = discover(eip, fetch, self._traits_of, self._barriers)
         if eip not in blocks:
             return None
         beside, unaligned = (
@@ -186,3 +191,15 @@ class Tiers:
         )
         advice = Advice(beside, unaligned, self._barriers)
         return Builder(eip, blocks, segments, advice, self._ram.holds_code).build(self._missed)
+
+    def _traits_of(self, operation: Operation, next_eip: int) -> Traits | None:
+        """The traits of an instruction, remembered unless they depend on where it is."""
+        segments = tuple(self._cpu.segs)
+        if any(isinstance(operand, Target) for operand in operation.operands):
+            return traits(operation, next_eip, segments)
+        key = operation, self._mode
+        if key not in self._traits:
+            if len(self._traits) >= MOST_TRAITS:
+                self._traits.clear()
+            self._traits[key] = traits(operation, next_eip, segments)
+        return self._traits[key]

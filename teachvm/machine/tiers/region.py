@@ -237,7 +237,7 @@ class Builder(Specialiser):
         self._worst = max(self._worst, done)
         if done:
             self.line(f"n += {done}")
-        if self.flags.complete and len(self.flags.needs()) <= len(LATE_NAMES):
+        if self.flags.layers and len(self.flags.needs()) <= len(LATE_NAMES):
             self._postpone()
         elif self.flags.layers:
             self.line(f"fl = {self.flags.eflags()}; fk = 0")
@@ -245,10 +245,13 @@ class Builder(Specialiser):
     def _postpone(self) -> None:
         """Keep what the flags would be computed from, and how: most often nobody asks."""
         names = sorted(self.flags.needs())
-        text = self.flags.eflags()
+        text = FlagState(self.flags.layers).eflags()
         for name, late in zip(names, LATE_NAMES, strict=False):
             text = re.sub(rf"\b{name}\b", late, text)
         number = self.late.setdefault(text, len(self.late) + 1)
+        if not self.flags.complete:
+            # Flags not written here stay in `fl`, where they are already if they were left in this way before.
+            self.line(f"if fk != {number}: fl = {LATE}")
         kept = "".join(f"; {late} = {name}" for name, late in zip(names, LATE_NAMES, strict=False))
         self.line(f"fk = {number}{kept}")
 

@@ -129,7 +129,8 @@ def _program(seed: int, length: int) -> str:
     rng = random.Random(seed)
     setup = [f"mov {register}, {rng.getrandbits(32)}" for register in REGISTERS]
     body = [_instruction(rng, number) for number in range(length)]
-    return "\n".join(["start:", f"mov edi, {DATA}", f"mov ecx, {ROUNDS}", *setup, "again:", *body, "dec ecx", "jnz near again", "hlt"])
+    head = ["start:", f"mov edi, {DATA}", f"mov ecx, {ROUNDS}", *setup, "again:"]
+    return "\n".join([*head, *body, "dec ecx", "jnz near again", "hlt"])
 
 
 @given(st.integers(0, 2**32), st.integers(1, 18), st.lists(st.integers(1, 700), min_size=1, max_size=5))
@@ -162,7 +163,10 @@ def test_data_beside_hot_code_is_stored_without_losing_the_code() -> None:
 
 
 def test_a_page_fault_in_hot_code_finds_the_flags_and_registers_of_its_instruction() -> None:
-    source = "mov ecx, 600\nmov esi, 0x8000\nl: cmp eax, ecx\nadd esi, 0x1000\nmov eax, [esi]\nadc ebx, ecx\ndec ecx\njnz l\nhlt"
+    source = (
+        "mov ecx, 600 \n mov esi, 0x8000 \n l: cmp eax, ecx \n add esi, 0x1000 \n mov eax, [esi] \n adc ebx, ecx \n"
+        "dec ecx \n jnz l \n hlt"
+    )
     plain, fast = machine(source), machine(source)
     for made, how in ((plain, False), (fast, True)):
         made.cpu.deliver = lambda cpu, interruption: setattr(cpu, "halted", True)
