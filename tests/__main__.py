@@ -16,7 +16,7 @@ def main() -> int:
         sys.stderr.write(f"teachvm: {error}\n")
         return bootstrap.TOOL_ERROR
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
-    return pytest.main(["-n", "2", *sys.argv[1:]])
+    return pytest.main(["-n", "2", "--dist", "worksteal", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 
-from teachvm.app.rail import AskView, CheckView, HintView, PrimaryAction, RailView
+from teachvm.app.rail import AskView, CheckView, HintView, PrimaryAction, RailPart, RailView, Said, TaskView
 from teachvm.lesson.expressions import NoValueError
 from teachvm.lesson.journey import Arrival, Journey
-from teachvm.lesson.judging import UnanswerableError
+from teachvm.lesson.judging import UnanswerableError, Verdict, parse_number
 from teachvm.lesson.model import Ask, Beat, Check, Do, Movement, Passage, Run
 from teachvm.lesson.progress import LessonRun
 from teachvm.lesson.steps import Step, StepKind
@@ -93,9 +93,11 @@ class Flow:
         return self._journey is not None
 
     @property
-    def start(self) -> Moment:
-        """Where the present beat begins."""
-        return self._starts[self.run.beat]
+    def untouched(self) -> bool:
+        """Nobody has done anything in this beat yet: all there was happened by itself."""
+        passed = self.run.steps[: self._at]
+        alone = not any(step.kind is StepKind.ASK or isinstance(step.part, Do) for step in passed)
+        return alone and self._timeline.position == self.moment
 
     @property
     def last(self) -> bool:
@@ -141,6 +143,11 @@ class Flow:
         step = self._step()
         if step is not None and step.kind is StepKind.ASK and isinstance(step.part, Ask) and step.part.id == name:
             self.run.answer(step.part, given)
+
+    def reopen(self) -> None:
+        """Put the beat's questions again; what was answered is what was chosen so far."""
+        for ask in self.beat.asks:
+            self.run.verdicts.pop(ask.id, None)
 
     def moved(self) -> None:
         """The student moved the world: perhaps the task is done."""
@@ -253,70 +260,53 @@ class Flow:
         return RailView(
             heading=beat.title,
             kicker=f"Beat {beat.index + 1} of {len(lesson.beats)} · about {minutes} {unit}",
-            prose=self._prose(),
-            ask=self._ask_view(),
-            checks=tuple(self._check_views()),
+            parts=tuple(self._parts()),
             hints=tuple(HintView(hint.title, hint.prose.markdown) for hint in beat.hints),
             action=self._action(),
             notes=beat.notes.markdown,
         )
 
-    def _prose(self) -> str:
-        """What was said in this beat so far: what comes after a question may give its answer away."""
-        parts = [self.run.lesson.objectives.markdown] if self.beat.index == 0 and not self._asked else []
-        for step in self.run.steps[: self._at + 1]:
-            match step.part:
-                case Passage() as passage:
-                    parts.append(passage.prose.markdown)
-                case Do() as task:
-                    parts.append(task.task.markdown)
+    def _parts(self) -> Iterator[RailPart]:
+        """What happened in this beat so far: what comes after a question may give its answer away."""
+        lesson = self.run.lesson
+        if self.beat.index == 0 and not self._asked and lesson.objectives.markdown:
+            yield Said(f"### After this lesson you can\n\n{lesson.objectives.markdown}")
+        for index, step in enumerate(self.run.steps[: self._at + 1]):
+            match step.kind, step.part:
+                case StepKind.SAY, Passage() as passage:
+                    yield Said(passage.prose.markdown)
+                case StepKind.ASK, Ask() as ask:
+                    yield self._ask_view(ask, locked=index < self._at)
+                case StepKind.MOVE, Do() as task:
+                    yield TaskView(task.id, task.task.markdown, done=index < self._at)
+                case StepKind.CHECK, Check() as check if check.id in self.run.outcomes:
+                    yield self._check_view(check)
                 case _:
                     pass
-        if self.last and self.waiting is Waiting.END:
-            parts.append(self.run.lesson.keypoints.markdown)
-        return "\n\n".join(filter(None, parts))
+        if self.last and self.waiting is Waiting.END and lesson.keypoints.markdown:
+            yield Said(f"### What to remember\n\n{lesson.keypoints.markdown}")
 
-    def _ask_view(self) -> AskView | None:
-        """The question that is open, else the last one that was answered on the way here."""
-        shown: Ask | None = None
-        for index, step in enumerate(self.run.steps):
-            if step.kind is StepKind.ASK and isinstance(step.part, Ask) and index <= self._at:
-                shown = step.part
-        if shown is None:
-            return None
-        verdict = self.run.verdicts.get(shown.id)
-        opened = self.waiting is Waiting.ANSWER and self._step_part() is shown
-        feedback = ""
-        if verdict is not None:
-            solution = "" if verdict.right else f"It is: {verdict.solution}."
-            feedback = " ".join(filter(None, (solution, verdict.explanation)))
+    def _ask_view(self, ask: Ask, *, locked: bool) -> AskView:
+        verdict = self.run.verdicts.get(ask.id)
         return AskView(
-            id=shown.id,
-            prompt=self._prompts.get(shown.id) or self.run.prompt(shown),
-            kind="choice" if shown.type == "choice" else "number" if shown.type == "number" else "text",
-            kicker="Predict" if shown.predict else "Question",
-            options=tuple(option.text for option in shown.options),
-            chosen=self.run.answers.get(shown.id, ""),
+            id=ask.id,
+            prompt=self._prompts.get(ask.id) or self.run.prompt(ask),
+            kind="choice" if ask.type == "choice" else "number" if ask.type == "number" else "text",
+            kicker="Predict" if ask.predict else "Question",
+            options=tuple(option.text for option in ask.options),
+            chosen=self.run.answers.get(ask.id, ""),
             verdict="open" if verdict is None else "right" if verdict.right else "wrong",
-            feedback=feedback,
-            locked=not opened,
+            right="" if verdict is None else _right(ask, verdict),
+            feedback="" if verdict is None else _feedback(ask, verdict),
+            locked=locked,
         )
 
-    def _step_part(self) -> object:
-        step = self._step()
-        return None if step is None else step.part
-
-    def _check_views(self) -> list[CheckView]:
-        views = []
-        for part in self.beat.parts:
-            if isinstance(part, Check):
-                outcome = self.run.outcomes.get(part.id)
-                text = part.title or " and ".join(expression.text for expression in part.expect)
-                detail = "" if outcome is None else "; ".join(fact.found for fact in outcome.facts if not fact.held)
-                views.append(CheckView(part.id, text, None if outcome is None else outcome.passed, detail))
-            elif isinstance(part, Do):
-                views.append(CheckView(part.id, "Task done", True if part.id in self.run.done else None))
-        return views
+    def _check_view(self, check: Check) -> CheckView:
+        outcome = self.run.outcomes[check.id]
+        text = check.title or " and ".join(expression.text for expression in check.expect)
+        return CheckView(
+            check.id, text, outcome.passed, "; ".join(fact.found for fact in outcome.facts if not fact.held)
+        )
 
     def _action(self) -> PrimaryAction:
         if self.travelling:
@@ -326,9 +316,9 @@ class Flow:
             case Waiting.ANSWER:
                 assert step is not None
                 assert isinstance(step.part, Ask)
-                given = bool(self.run.answers.get(step.part.id))
                 text = "Keep this prediction" if step.part.predict else "Check the answer"
-                return PrimaryAction(text, ACT, given, "" if given else "Answer the question first.")
+                why = self._why_not_taken(step.part)
+                return PrimaryAction(text, ACT, not why, why)
             case Waiting.RUN:
                 return PrimaryAction("Run and see", ACT)
             case Waiting.TASK:
@@ -337,3 +327,30 @@ class Flow:
                 return PrimaryAction(STEP_LABELS[step.part.grain], STEP_COMMANDS[step.part.grain])
             case Waiting.END:
                 return PrimaryAction("Back to all lessons", "home") if self.last else PrimaryAction("Next", "next-beat")
+
+    def _why_not_taken(self, ask: Ask) -> str:
+        """Why the answer to a question cannot be taken; empty if it can."""
+        given = self.run.answers.get(ask.id, "").strip()
+        if not given:
+            return "Answer the question first."
+        if ask.type == "number" and parse_number(given) is None:
+            return "Give a number: 42, 0x2a or 2ah."
+        return ""
+
+
+def _right(ask: Ask, verdict: Verdict) -> str:
+    """What would have been right, in the form an answer is given in."""
+    if ask.type != "choice":
+        return verdict.solution
+    return next(str(at) for at, option in enumerate(ask.options) if option.text == verdict.solution)
+
+
+def _feedback(ask: Ask, verdict: Verdict) -> str:
+    """Whether the answer is right, and why, as Markdown; a wrong choice has the right one marked."""
+    if verdict.right:
+        said = "[**Right.**](role:good)"
+    elif ask.type == "choice":
+        said = "[**Not quite.**](role:trap)"
+    else:
+        said = f"[**Not quite:**](role:trap) it is **{verdict.solution}**."
+    return f"{said} {verdict.explanation}".rstrip()

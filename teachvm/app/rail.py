@@ -10,10 +10,18 @@ Verdict = Literal["open", "right", "wrong"]
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """A passage of the beat, as Markdown."""
+
+    markdown: str
+
+
+@dataclass(frozen=True, slots=True)
 class AskView:
     """A prediction or a question; the answer is hidden until one was given.
 
     `options` is empty unless `kind` is choice; `chosen` is the index (choice) or the text (number, text) given last.
+    Once judged, `right` is what would have been right, in the same form, and `feedback` says why.
     """
 
     id: str
@@ -23,18 +31,32 @@ class AskView:
     options: tuple[str, ...] = ()
     chosen: str = ""
     verdict: Verdict = "open"
+    right: str = ""
     feedback: str = ""
     locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class CheckView:
-    """A task's condition: `passed` is None until it was looked at; `detail` says what was found instead."""
+class TaskView:
+    """Something to do by hand; `text` is Markdown."""
 
     id: str
     text: str
-    passed: bool | None = None
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """What was found to be true, or not; `detail` says what was found instead."""
+
+    id: str
+    text: str
+    passed: bool = True
     detail: str = ""
+
+
+RailPart = Said | AskView | TaskView | CheckView
+"""What a beat tells the student, in the order it happens; what was not reached yet is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +79,22 @@ class PrimaryAction:
 
 @dataclass(frozen=True, slots=True)
 class RailView:
-    """One beat as the student reads it; prose is Markdown.
+    """One beat as the student reads it, as far as they have come; prose is Markdown.
 
     Inline colour: a link to `role:vmm` (or any other role) colours its words, a link to `term:NAME` explains them.
     """
 
     heading: str
     kicker: str = ""
-    prose: str = ""
-    ask: AskView | None = None
-    checks: tuple[CheckView, ...] = ()
+    parts: tuple[RailPart, ...] = ()
     hints: tuple[HintView, ...] = ()
     action: PrimaryAction | None = None
     notes: str = ""
+
+    @property
+    def ask(self) -> AskView | None:
+        """The question asked last."""
+        return next((part for part in reversed(self.parts) if isinstance(part, AskView)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,9 +201,12 @@ class Session:
         self.control.notice = Notice("The same guest runs on bare metal beside this one, step by step …")
 
     def reset(self) -> None:
-        """Back to where the beat begins; pressed there, to the first beat."""
-        at_start = self.position == self.flow.start
-        self.go_to_beat(0 if at_start else self.run.beat)
+        """Back to where the beat begins, its questions open again; pressed there, to the first beat."""
+        if self.flow.untouched:
+            self.go_to_beat(0)
+            return
+        self.flow.reopen()
+        self.go_to_beat(self.run.beat)
 
     def toggle_breakpoint(self, address: int) -> None:
         """Set or clear a breakpoint."""

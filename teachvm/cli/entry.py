@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import io
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -62,6 +65,9 @@ for command in (open_lesson, run, render, asm, lesson, names):
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and end the process with its exit code."""
     code: int
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our typography shows ? instead of stopping
     try:
         outcome = teachvm.main(arguments, prog_name="teachvm", standalone_mode=False)
         code = outcome if isinstance(outcome, int) else ExitCode.ENDED_WELL
@@ -71,6 +77,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.ENDED_WELL
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = ExitCode.TOOL_ERROR
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "teachvm"
         code = _report(CommandError(f"{error.format_message()} See: {where} --help"))
@@ -81,6 +90,26 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             raise
         code = _report(error)
     sys.exit(int(code))
+
+
+def _invoke(arguments: list[str]) -> int:
+    """Run a command; not by click's own `main`, which makes a failure of a reader that has gone away."""
+    try:
+        with teachvm.make_context("teachvm", list(arguments)) as context:
+            outcome = teachvm.invoke(context)
+    except click.exceptions.Exit as done:  # what was asked for was --help or --version
+        return done.exit_code
+    return outcome if isinstance(outcome, int) else ExitCode.ENDED_WELL
+
+
+def _prepare_streams() -> None:
+    """What is closed becomes empty; what a terminal's encoding lacks is written as an escape, not an error."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _report(error: Exception) -> ExitCode:

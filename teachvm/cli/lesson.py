@@ -15,12 +15,18 @@ if TYPE_CHECKING:
     from teachvm.lesson.checking import Report
 
 
-@click.group()
+@click.group(short_help="Check lessons; print what may stand in them.")
 def lesson() -> None:
-    """Check lessons, and print what may stand in them."""
+    """Check lessons, and print what may stand in them.
+
+    \b
+    Examples:
+      teachvm lesson check my-lesson
+      teachvm lesson schema > lesson.schema.json
+    """  # noqa: D301 - \b is click's own mark for lines it must not fill
 
 
-@lesson.command()
+@lesson.command(short_help="Read lessons and play them to their end.")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 def check(paths: tuple[str, ...]) -> int:
     """Read each lesson and play it to its end: does everything it says come true?
@@ -49,7 +55,7 @@ def check(paths: tuple[str, ...]) -> int:
     return worst
 
 
-@lesson.command()
+@lesson.command(short_help="Print the JSON Schema of a lesson's parts.")
 def schema() -> None:
     """Print the JSON Schema of the front matter, of every block, and of instructor.yaml.
 
@@ -59,7 +65,7 @@ def schema() -> None:
     """  # noqa: D301 - \b is click's own mark for lines it must not fill
     from teachvm.lesson.blocks import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(json_schema(), indent=2))
 
 
 def _lessons(words: tuple[str, ...]) -> list[Path]:

@@ -11,7 +11,7 @@ import click
 from teachvm.cli.exits import CommandError, ExitCode
 
 
-@click.command()
+@click.command(short_help="Print every name with a fixed spelling, and the JSON schemas.")
 @click.argument("section", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, schemas included.")
 def names(section: str | None, as_json: bool) -> None:
@@ -37,7 +37,7 @@ def names(section: str | None, as_json: bool) -> None:
         whole: dict[str, object] = {**sections}
         if section is None:
             whole["schemas"] = vocabulary.schemas()
-        click.echo(json.dumps(whole, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(whole, indent=2))
         return
     for title, rows in sections.items():
         click.echo(f"{title}\n{'-' * len(title)}")

@@ -13,9 +13,10 @@ from teachvm.cli.targets import lesson_path
 
 @click.command("open", hidden=True)
 @click.argument("lesson", required=False)
+@click.argument("more", nargs=-1)
 @click.option("--terminal", is_flag=True, help="Play the lesson in the terminal even where a window could open.")
 @click.pass_context
-def open_lesson(context: click.Context, lesson: str | None, terminal: bool) -> int:
+def open_lesson(context: click.Context, lesson: str | None, more: tuple[str, ...], terminal: bool) -> int:
     """Open the app at LESSON (its number, id or folder), or at the library.
 
     \b
@@ -27,6 +28,8 @@ def open_lesson(context: click.Context, lesson: str | None, terminal: bool) -> i
     """  # noqa: D301 - \b is click's own mark for lines it must not fill
     if lesson is not None:
         _known(lesson, context)
+    if more:
+        raise click.UsageError(f"one lesson can be open, so '{' '.join(more)}' has no meaning here", context)
     try:
         reason = None if terminal else screen.why_no_window()
     except screen.ScreenError as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("what", metavar="LESSON|GUEST")
-@click.option("--technique", metavar="T", help="Run every guest by this technique instead: bare-metal, ...")
+@click.option("--technique", metavar="T", help="Run every guest this way instead: bare-metal or trap-and-emulate.")
 @click.option("--until", metavar="EXPR", help="Stop at a label, an event, console output or a condition.")
 @click.option(
     "--limit",
@@ -57,7 +57,7 @@ def run(what: str, technique: str | None, until: str | None, limit: int, compare
         report = headless.run(spec, folder, until, limit)
     except headless.UntilError as error:
         raise CommandError(str(error)) from error
-    click.echo(json.dumps(_data(report), indent=2, ensure_ascii=False) if as_json else _text(report))
+    click.echo(json.dumps(_data(report), indent=2) if as_json else _text(report))
     if report.stopped in (headless.Stopped.ENDED_WELL, headless.Stopped.UNTIL_REACHED):
         return ExitCode.ENDED_WELL
     if as_json:

@@ -17,7 +17,7 @@ from teachvm.cli.targets import lesson_path
 from teachvm.lesson.catalogue import shipped
 from teachvm.lesson.loader import load
 from teachvm.lesson.progress import LessonRun, Stage
-from teachvm.lesson.terminal import play_in_terminal
+from teachvm.lesson.terminal import is_farewell, play_in_terminal
 
 PAGE_LINES = 24
 NOW = ">"
@@ -43,8 +43,8 @@ def _choose() -> str | None:
         front = load(entry.path).front
         click.echo(f"  {entry.number:2}  {front.title}: {front.summary}")
     first = str(entries[0].number)
-    line = _read(f"Which lesson (Enter: {first})? ")
-    return None if line is None else line.strip() or first
+    line = _read(f"Which lesson (Enter: {first}, q: none)? ")
+    return None if line is None or is_farewell(line) else line.strip() or first
 
 
 def _read(prompt: str) -> str | None:

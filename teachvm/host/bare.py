@@ -47,7 +47,7 @@ class BareGuest:
         board = self.board
         if clock.cycles >= board.timer.due:
             board.service()
-        if self.cpu.halted and not (board.pic.pending and self.cpu.eflags & IF):
+        if self.cpu.halted and not self.interrupted:
             self._wait()
             return
         try:
@@ -65,6 +65,11 @@ class BareGuest:
         self.completed += count
         self.clock.retire_all(count)
         return count
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the processor would take an interrupt now."""
+        return self.board.pic.pending and bool(self.cpu.eflags & IF)
 
     def wake(self) -> None:
         """A device is due: it is served before the next instruction."""

@@ -45,8 +45,12 @@ class Tenant(Protocol):
             How many, each a unit of one cycle; 0 says that `turn` has to do the next thing.
         """
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether an interrupt the tenant would take waits for it, such as input from outside."""
+
     def wake(self) -> None:
-        """The time a blocked tenant waited for has come."""
+        """The time a blocked tenant waited for has come, or an interrupt before it."""
 
     def register(self, registry: Registry) -> None:
         """Enter the tenant's state in a world's registry."""
@@ -190,10 +194,10 @@ class Host:
         return self._running
 
     def wake_due(self) -> None:
-        """Make the blocked tenants runnable whose time has come."""
+        """Make the blocked tenants runnable whose time, or interrupt, has come."""
         now = self.clock.cycles
         for tenant in self.tenants.values():
-            if tenant.wake_at is not None and tenant.wake_at <= now:
+            if tenant.wake_at is not None and (tenant.wake_at <= now or tenant.interrupted):
                 tenant.wake_at = None
                 tenant.wake()
                 self.scheduler.ready(tenant.name)

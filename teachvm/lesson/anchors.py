@@ -14,6 +14,9 @@ from teachvm.lesson.kinds import Checker
 from teachvm.lesson.milestones import MILESTONE, Milestone, Stop
 from teachvm.lesson.scope import Scalar, Scope
 
+COUNTS = ("nth", "instructions")
+"""Arguments that count: the first is 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
@@ -38,13 +41,15 @@ class Anchor:
         Raises:
             NoValueError: An argument has no value now.
         """
-        return [(name, _scalar(expression, scope)) for name, expression in self.arguments]
+        return [(name, _scalar(name, expression, scope)) for name, expression in self.arguments]
 
 
-def _scalar(expression: Expression, scope: Scope) -> Scalar:
+def _scalar(name: str, expression: Expression, scope: Scope) -> Scalar:
     value = expression.value(scope)
     if not isinstance(value, (int, str)):
         raise NoValueError("an argument has no value now")
+    if name in COUNTS and isinstance(value, int) and value < 1:
+        raise NoValueError(f"argument '{name}' counts from 1, and is {value} now")
     return value
 
 
@@ -70,10 +75,20 @@ def compile_anchor(text: str, known: Known) -> Anchor:
 def _milestone(text: str, call: ast.Call, milestone: Milestone, checker: Checker) -> Anchor:
     given = checker.arguments(call, milestone.parameters, milestone.signature)
     for name, node in given:
-        small = isinstance(node, ast.Constant) and isinstance(node.value, int) and node.value < 1
-        if small and name in ("nth", "instructions"):
+        if name in COUNTS and _written_out(node) < 1:
             raise ExpressionError(f"argument '{name}' counts from 1", node.col_offset)
     return Anchor(text, milestone, tuple((name, Expression(text, "any", node)) for name, node in given))
+
+
+def _written_out(node: ast.expr) -> int:
+    """The number that stands there, signs heeded; of what has to be computed first, any that is in order."""
+    match node:
+        case ast.Constant(value=int(number)):
+            return number
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int(number))):
+            return -number if isinstance(sign, ast.USub) else number
+        case _:
+            return 1
 
 
 def _condition(text: str, tree: ast.expr, checker: Checker) -> Anchor:

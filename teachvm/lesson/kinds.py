@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from teachvm.isa.exceptions import Vector
-from teachvm.lesson.milestones import COUNTABLE
+from teachvm.lesson.milestones import COUNTABLE, MILESTONE
 from teachvm.lesson.names import FIELD, FUNCTION, NAME, Parameter
 from teachvm.lesson.problems import did_you_mean, one_of, quoted
 
@@ -146,6 +146,7 @@ class Checker:
             return NAME[node.id].kind
         if node.id in FUNCTION:
             raise self._wrong(node, f"{node.id} is a function: {FUNCTION[node.id].signature}")
+        self._no_milestone(node, node.id)
         words = (*NAME, *self._known.vms, *self._known.local, *FUNCTION, *self._also)
         raise self._wrong(node, f"unknown name {quoted(node.id)}{did_you_mean(node.id, words)}")
 
@@ -208,10 +209,15 @@ class Checker:
             raise self._wrong(node, "only the functions of the names table can be called")
         function = FUNCTION.get(node.func.id)
         if function is None:
+            self._no_milestone(node, node.func.id)
             words = (*FUNCTION, *NAME, *self._known.vms, *self._also)
             raise self._wrong(node, f"unknown function {quoted(node.func.id)}{did_you_mean(node.func.id, words)}")
         self.arguments(node, function.parameters, f"{function.signature}")
         return function.kind
+
+    def _no_milestone(self, node: ast.expr, word: str) -> None:
+        if word in MILESTONE:
+            raise self._wrong(node, f"{quoted(word)} says where a run ends and stands alone: {MILESTONE[word].signature}")
 
     def arguments(self, node: ast.Call, parameters: Sequence[Parameter], signature: str) -> list[Argument]:
         """Match the arguments of a call with parameters, each parameter's in order.

@@ -150,17 +150,18 @@ class LessonRun:
             self.done.add(movement.id)
 
     def task_done(self, task: Do) -> bool:
-        """Whether the student has done a task since it began, in whatever way they moved."""
+        """Whether the student has done a task since it last began, in whatever way they moved."""
         begun = self._baselines.get(task.id)
-        if task.id in self.done or begun is None:
-            return task.id in self.done
+        if begun is None:
+            return False
+        now, complete = self.timeline.position, task.stop == "after"
         try:
-            now, complete = self.timeline.position, task.stop == "after"
-            if recorded(task.until, self.world, self.scope, begun.at, now, complete=complete):
-                self.done.add(task.id)
+            there = recorded(task.until, self.world, self.scope, begun.at, now, complete=complete)
         except NoValueError:
             return False
-        return task.id in self.done
+        if there:
+            self.done.add(task.id)
+        return there
 
     # ---- questions and checks ------------------------------------------------------------------
 

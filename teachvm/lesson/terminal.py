@@ -43,6 +43,11 @@ def play_in_terminal(run: LessonRun, *, read: Read, write: Write, words: Words, 
     return run
 
 
+def is_farewell(line: str) -> bool:
+    """Whether somebody wants to stop."""
+    return line.strip().lower() in ("q", "quit", "exit")
+
+
 class _Teller(Silence):
     """Says everything in the order of the beat; stops when there is no more input."""
 
@@ -147,7 +152,7 @@ class _Teller(Silence):
     def goes_on(self, run: LessonRun) -> bool:
         """The next beat on Enter."""
         line = self._ask_line("Enter: next beat, q: stop ")
-        return line is not None and line.strip().lower() not in ("q", "quit", "exit")
+        return line is not None and not is_farewell(line)
 
     # ---- inside --------------------------------------------------------------------------------
 

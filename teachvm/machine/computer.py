@@ -68,6 +68,10 @@ class Board:
         """
         return self.timer.next_due()
 
+    def next_interrupt(self) -> int | None:
+        """Time at which a device raises its interrupt line by itself next; None if never. Exact as `next_due` is."""
+        return self.timer.next_interrupt()
+
     def service(self) -> None:
         """Bring every device's outputs up to the board's time."""
         self.timer.service()

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication
 
 from teachvm.app.progress import ProgressStore
 from teachvm.app.settings import SettingsStore
-from teachvm.ui import mishap
+from teachvm.ui import interrupt, mishap
 from teachvm.ui.theme.look import Look
 from teachvm.ui.window.main_window import MainWindow
 
@@ -46,13 +46,17 @@ def run(lesson: str | None = None) -> int:
     app = make_application()
     window = make_window()
     before = mishap.install(window.notice.say)
+    room = window.screen().availableGeometry().size()
+    window.resize(window.size().boundedTo(room))
     if lesson is not None:
         window.open_lesson(lesson)
     window.show()
     try:
-        return app.exec()
+        with interrupt.closing(window.close):
+            return app.exec()
     finally:
         sys.excepthook = before
+        window.deleteLater()
 
 
 def offscreen() -> None:

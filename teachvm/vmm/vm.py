@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from teachvm.host.host import Host
 from teachvm.host.stop import StopReason
+from teachvm.isa.flags import IF
 from teachvm.machine.computer import devices_for
 from teachvm.trace.state import Registry
 from teachvm.vmm.addresses import Gpa
@@ -37,8 +38,8 @@ class Vm:
     iterations) and the time it slept. It drives the virtual board and the virtual time stamp counter, so that neither
     the VMM's work nor the other tenants show in it.
 
-    State: `time`; `direct` and `emulated`, instructions completed by the hardware and by the VMM; `idle_until`, the
-    time at which a halted guest wakes.
+    State: `time`; `direct` and `emulated`, instructions completed by the hardware and by the VMM; of a halted guest,
+    `idle_until`, the guest time at which it wakes, and `slept_at`, the host cycles at which it halted.
 
     Attributes:
         name: Unique on its host.
@@ -58,6 +59,7 @@ class Vm:
         "direct",
         "emulated",
         "idle_until",
+        "slept_at",
     )
     DERIVED: ClassVar[tuple[str, ...]] = (
         "name",
@@ -104,6 +106,7 @@ class Vm:
         self.direct = 0
         self.emulated = 0
         self.idle_until: int | None = None
+        self.slept_at = 0
         self.region = VmmRegion(host, name)
         self.memory = GuestMemory(host, name, memory_bytes, start=start_frame)
         self.shadow = ShadowTables(self.memory, self.region, name, shadow_budget)
@@ -159,18 +162,27 @@ class Vm:
             self.board.service()
 
     def next_due(self) -> int | None:
-        """Host cycles at which the next virtual device is due, if the guest's clock runs from now on."""
-        due = self.board.next_due()
+        """Host cycles at which a virtual device interrupts next, if the guest's clock runs from now on.
+
+        Other changes of a device's outputs need no attention until somebody looks.
+        """
+        due = self.board.next_interrupt()
         return None if due is None else self.host.clock.cycles + due - self.time
 
     def sleep(self) -> None:
         """The guest waits for its next virtual device."""
-        self.idle_until = self.board.next_due()
+        self.idle_until = self.board.next_interrupt()
+        self.slept_at = self.host.clock.cycles
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the guest would take an interrupt now."""
+        return self.board.pic.pending and bool(self.vcpu.cpu.eflags & IF)
 
     def wake(self) -> None:
-        """The time a halted guest waited for has come."""
+        """The time a halted guest waited for has come, or an interrupt before it: it has slept until now."""
         if self.idle_until is not None:
-            self.time = max(self.time, self.idle_until)
+            self.time = min(self.idle_until, self.time + self.host.clock.cycles - self.slept_at)
             self.idle_until = None
 
     def set_timer(self) -> None:

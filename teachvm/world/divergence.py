@@ -105,6 +105,12 @@ class LockStep:
         code = self._next_code(before)
         bare = _complete(self._reference, lambda: self._bare.completed)
         here = _complete(self._world, lambda: self._vm.direct + self._vm.emulated)
+        # A repeated string instruction may be complete in more or fewer parts: iterations count, as they do in time.
+        while bare and here and (ahead := self._vm.time - self._reference.recorder.clock.cycles):
+            if ahead < 0:
+                here = _complete(self._world, lambda: self._vm.direct + self._vm.emulated)
+            else:
+                bare = _complete(self._reference, lambda: self._bare.completed)
         if not bare and not here:
             self.ended = True
             return

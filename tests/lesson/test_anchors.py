@@ -41,6 +41,11 @@ def test_an_anchor_is_a_milestone_or_a_condition(text: str, word: str | None, st
         ("at('idel')", 3, "unknown label 'idel'; did you mean 'idle'?"),
         ("after(0)", 6, "argument 'instructions' counts from 1"),
         ("trap(nth=0)", 9, "argument 'nth' counts from 1"),
+        ("trap(nth=-1)", 9, "argument 'nth' counts from 1"),
+        ("after(-3)", 6, "argument 'instructions' counts from 1"),
+        ("cycles > 5 and trap('cli')", 15, "'trap' says where a run ends and stands alone: trap(reason, vm=, nth=)"),
+        ("not trap", 4, "'trap' says where a run ends and stands alone: trap(reason, vm=, nth=)"),
+        ("trap.n > 5", 0, "'trap' says where a run ends and stands alone: trap(reason, vm=, nth=)"),
         ("console()", 0, "argument 'pattern' is missing: console(pattern…, vm=, nth=)"),
         ("fault('#PG')", 6, "unknown vector '#PG'; did you mean '#PF'?"),
         (

@@ -194,8 +194,18 @@ def test_a_task_is_done_in_whatever_way_the_student_gets_there(run: LessonRun) -
     run.timeline.run(4_000)
     assert run.task_done(task)
     run.timeline.seek(run.timeline.position._replace(n=0, phase=0))
-    assert run.task_done(task)  # once done it stays done
-    assert run.points == 4
+    assert not run.task_done(task)
+    assert run.points == 4  # what was earned stays earned
+
+
+def test_a_task_done_before_is_there_to_be_done_again(run: LessonRun) -> None:
+    run.enter(1)
+    (task,) = run.here.movements
+    assert isinstance(task, Do)
+    run.done.add(task.id)
+    run.begin(task)
+    run.timeline.run(100)
+    assert not run.task_done(task)
 
 
 def test_a_trap_to_step_through_is_done_when_the_guest_runs_again_and_not_before(run: LessonRun) -> None:

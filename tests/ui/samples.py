@@ -50,6 +50,8 @@ from teachvm.app.rail import (
     LibraryEntry,
     PrimaryAction,
     RailView,
+    Said,
+    TaskView,
     TechniqueView,
 )
 from teachvm.trace.moment import Moment
@@ -369,13 +371,17 @@ guest goes on.
 RAIL = RailView(
     "The guest says “no more interrupts”",
     "Beat 3 of 6 · about 2 minutes",
-    PROSE,
-    AskView(
-        "q-if",
-        "After the VMM resumes the guest, what does the **hardware** IF hold?",
-        options=("0: the guest cleared it", "1: only the VCPU’s copy changed", "it depends on the guest"),
+    (
+        Said(PROSE),
+        TaskView("d-cli", "**Step** through `cli`.", done=True),
+        CheckView("c-if", "`vcpu.IF` is 0 while the CPU’s own IF is 1"),
+        CheckView("c-no", "The CPU’s own IF is 0", passed=False, detail="`cpu.flags.IF` is 1"),
+        AskView(
+            "q-if",
+            "After the VMM resumes the guest, what does the **hardware** IF hold?",
+            options=("0: the guest cleared it", "1: only the VCPU’s copy changed", "it depends on the guest"),
+        ),
     ),
-    (CheckView("c-if", "`vcpu.IF` is 0 while the CPU’s own IF is 1"),),
     (HintView("A hint", "Look at the column **hardware, in guest**."),),
     PrimaryAction("Step", "step"),
     "Let the room vote before you press **Step**.",

@@ -44,7 +44,6 @@ KERNEL_STACK, USER_STACK, INNER_STACK = 0x4_0000, 0x4_8000, 0x4_4000
 KERNEL_CODE, KERNEL_DATA, USER_CODE, USER_DATA, TASK, SPARE_TASK = 0x08, 0x10, 0x1B, 0x23, 0x28, 0x30
 UNTOUCHED_DATA, CONFORMING = 0x38, 0x40
 """Kernel data with the accessed bit clear; conforming code of ring 0."""
-CODE_PAGES = range(CODE, CODE + 0x1000, 0x1000)
 
 E = TypeVar("E", bound=Event)
 

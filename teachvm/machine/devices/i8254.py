@@ -230,6 +230,16 @@ class Counter:
             return begin + count - 1 if self.out else begin + count
         return begin + (count + 1 - half) // 2
 
+    def next_rise(self) -> int | None:
+        """Tick at which OUT goes from low to high next if nobody touches the counter, or None; see `next_change`."""
+        change = self.next_change()
+        if change is None or self.mode == INTERRUPT_ON_TERMINAL_COUNT or (not self.out and self.load_at is None):
+            return change
+        if self.mode == RATE_GENERATOR:
+            return change + 1
+        following = self._register_count() if self.null_count else self.count
+        return change + following // 2
+
     def _current(self, tick: int) -> int:
         """The counting element as it reads at a tick, in the register's own notation."""
         if self.start is None:
@@ -310,6 +320,11 @@ class I8254:
     def next_due(self) -> int | None:
         """Time in cycles at which counter 0's OUT changes next, or None."""
         return None if self.due == NEVER else self.due
+
+    def next_interrupt(self) -> int | None:
+        """Time in cycles at which counter 0's OUT rises next, or None."""
+        tick = self.counters[0].next_rise()
+        return None if tick is None else cycles_at(tick)
 
     def service(self) -> None:
         """Bring every output up to the owner's time."""

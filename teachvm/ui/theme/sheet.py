@@ -58,6 +58,7 @@ QToolTip { background: $card2; color: $text; border: 1px solid $line; padding: $
 
 QFrame#header { background: $card; border: none; border-bottom: 1px solid $line; }
 QFrame#rail { background: $card; border: none; border-right: 1px solid $line; }
+QFrame#rail-foot { background: $card; border: none; border-top: 1px solid $line; }
 QFrame#timeline-dock { background: $card; border: none; border-top: 1px solid $line; }
 QFrame[card="true"] { background: $card; border: 1px solid $line; border-radius: ${p12}px; }
 QFrame[card="true"][lit="true"] { border: 2px solid $now; }

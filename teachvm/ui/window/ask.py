@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
-from PySide6.QtGui import QEnterEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QEnterEvent, QKeyEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
-    QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QRadioButton,
     QSizePolicy,
-    QWidget,
 )
 
 from teachvm.app.presentation import plain
-from teachvm.app.prose import inline
+from teachvm.app.prose import inline, words
 from teachvm.app.rail import AskView, Verdict
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
@@ -34,7 +31,9 @@ _SIGNS: dict[Verdict, tuple[str, str]] = {
 
 
 class Option(QRadioButton):
-    """One answer to choose; its text wraps, its state has an icon."""
+    """One answer to choose; its text wraps, its state has an icon. `confirmed`: Enter was pressed on it."""
+
+    confirmed = Signal()
 
     def __init__(self, look: Look, name: str) -> None:
         super().__init__()
@@ -58,9 +57,10 @@ class Option(QRadioButton):
         """What it looks like at a width, and how high it is, in layout pixels."""
         laid = put(self._words, 40, 9, width - 52, PITCH, fonts.BODY)
         high = laid.height + 18
-        icon, role = _SIGNS[self._verdict] if self.isChecked() else ("ring", "dim")
+        marked = self.isChecked() or self._verdict != "open"
+        icon, role = _SIGNS[self._verdict] if marked else ("ring", "dim")
         hot = self.underMouse() and self.isEnabled()
-        stroke = role if self.isChecked() else "now" if hot or self.hasFocus() else "line"
+        stroke = role if marked else "now" if hot or self.hasFocus() else "line"
         thick = 2.0 if self.hasFocus() else 1.0
         marks: list[Mark] = [
             Area(0, 0, width, high, role if self.isChecked() else "", TINT, stroke, thick, 8, base="card2"),
@@ -94,6 +94,15 @@ class Option(QRadioButton):
             painter.scale(self.look.zoom, self.look.zoom)
             paint(self.marks(self.width() / self.look.zoom)[0], painter, self.look)
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter chooses, and on what is chosen already goes on."""
+        if event.key() not in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            super().keyPressEvent(event)
+        elif self.isChecked():
+            self.confirmed.emit()
+        else:
+            self.click()
+
     def enterEvent(self, event: QEnterEvent) -> None:
         """Show that it can be chosen."""
         super().enterEvent(event)
@@ -106,78 +115,91 @@ class Option(QRadioButton):
 
 
 class AskPanel(Rows):
-    """Shows an `AskView`; `answered` carries the question's id and the answer's index or text."""
+    """Shows an `AskView`; `answered` carries the question's id and the answer's index or text.
+
+    `confirmed` says that Enter was pressed on an answer: whoever has the primary button presses it.
+    """
 
     answered = Signal(str, str)
+    confirmed = Signal()
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, name: str) -> None:
         super().__init__(look, (15, 13, 15, 15), 9)
-        self.setObjectName("ask")
+        self.setObjectName(name)
         self.setProperty("panel", "true")
         self._view = AskView("", "")
         self.kicker = QLabel()
         self.kicker.setProperty("type", "kicker")
         look.dress(self.kicker, fonts.CAPTION_STRONG)
-        self.prompt = Prose(look, "ask-prompt", role="text")
+        self.prompt = Prose(look, f"{name}-prompt", role="text")
         self.prompt.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.options: list[Option] = []
         self.line = QLineEdit()
-        self.line.setObjectName("ask-line")
+        self.line.setObjectName(f"{name}-line")
         self.line.setAccessibleName("Your answer")
         look.dress(self.line, fonts.BODY)
-        self.submit = QPushButton("Answer")
-        self.submit.setObjectName("ask-submit")
-        self.submit.setAccessibleName("Give this answer")
-        look.dress(self.submit, fonts.SMALL)
-        self.line.returnPressed.connect(self._answer_line)
-        self.submit.clicked.connect(self._answer_line)
-        self._entry = QWidget()
-        row = QHBoxLayout(self._entry)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.line, 1)
-        row.addWidget(self.submit)
-        self.feedback = Prose(look, "ask-feedback", fonts.SMALL)
+        self.line.textEdited.connect(self._answer_line)
+        self.line.returnPressed.connect(self._confirm_line)
+        self.feedback = Prose(look, f"{name}-feedback", fonts.SMALL)
         self.feedback.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        for widget in (self.kicker, self.prompt, self._entry, self.feedback):
+        for widget in (self.kicker, self.prompt, self.line, self.feedback):
             self.add(widget)
 
     def show_ask(self, view: AskView) -> None:
-        """Show another question, or another state of the same one."""
-        new = view.id != self._view.id or view.options != self._view.options
+        """Show another state of the question."""
         judged = view.verdict not in ("open", self._view.verdict)
+        differ = view.options != self._view.options
         self._view = view
         self.kicker.setText(view.kicker.upper())
         self.prompt.show_markdown(view.prompt)
-        if new:
+        if differ:
             self._make_options(len(view.options))
-            self.line.clear()
         for at, option in enumerate(self.options):
-            chosen = view.chosen == str(at)
-            option.setChecked(chosen)
-            option.setEnabled(not view.locked or chosen)
-            option.show_option(view.options[at], view.verdict if chosen else "open")
-        self._entry.setVisible(view.kind != "choice")
+            self._show_option(option, str(at), view.options[at])
+        self.line.setVisible(view.kind != "choice")
         self.line.setReadOnly(view.locked)
-        self.submit.setEnabled(not view.locked)
-        if view.kind != "choice" and view.chosen and not self.line.text():
+        self.line.setPlaceholderText("42, 0x2a or 2ah" if view.kind == "number" else "")
+        if view.kind != "choice" and self.line.text().strip() != view.chosen:
             self.line.setText(view.chosen)
         self.feedback.setVisible(bool(view.feedback))
         self.feedback.show_markdown(view.feedback)
         self.arrange()
         if judged:
-            announce(self, f"{view.verdict}. {view.feedback}")
+            announce(self, f"{view.verdict}. {words(view.feedback)}")
+
+    def _show_option(self, option: Option, index: str, text: str) -> None:
+        """An option before the verdict; after it only what was chosen and what is right is left."""
+        view = self._view
+        chosen, right = view.chosen == index, view.right == index
+        option.setChecked(chosen)
+        option.setEnabled(not view.locked or chosen)
+        option.setVisible(view.verdict == "open" or chosen or right)
+        verdict: Verdict = "open" if view.verdict == "open" else "right" if right else "wrong" if chosen else "open"
+        option.show_option(text, verdict)
+
+    def take_focus(self) -> None:
+        """Let the keyboard answer."""
+        if self._view.kind != "choice":
+            self.line.setFocus()
+        elif self.options:
+            chosen = next((option for option in self.options if option.isChecked()), self.options[0])
+            chosen.setFocus()
 
     def _make_options(self, count: int) -> None:
         for option in self.options:
             self.remove(option)
         self.options = []
         for at in range(count):
-            option = Option(self.look, f"ask-option-{at + 1}")
+            option = Option(self.look, f"{self.objectName()}-option-{at + 1}")
             option.clicked.connect(lambda _checked=False, index=at: self.answered.emit(self._view.id, str(index)))
+            option.confirmed.connect(self.confirmed)
             self.add(option, at=2 + at)
             self.options.append(option)
 
     def _answer_line(self) -> None:
-        text = self.line.text().strip()
-        if text and not self._view.locked:
-            self.answered.emit(self._view.id, text)
+        if not self._view.locked:
+            self.answered.emit(self._view.id, self.line.text().strip())
+
+    def _confirm_line(self) -> None:
+        self._answer_line()
+        self.confirmed.emit()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
@@ -27,6 +27,9 @@ from teachvm.ui.window.library import Library
 from teachvm.ui.window.opening import CannotOpenError, LessonWatcher, Opened, open_session
 from teachvm.ui.window.presenter import NotesWindow, PressedKey
 from teachvm.vmm.techniques import Technique
+
+SAVE_AFTER_MS = 300
+"""How long after the last key of an answer it is written to disk; leaving the lesson writes it at once."""
 
 
 class MainWindow(QWidget):
@@ -61,6 +64,9 @@ class MainWindow(QWidget):
         for widget in (self.header, self.notice, self.pages):
             rows.addWidget(widget)
         self._watcher = LessonWatcher(self)
+        self._save_soon = QTimer(self)
+        self._save_soon.setSingleShot(True)
+        self._save_soon.setInterval(SAVE_AFTER_MS)
         self._connect()
         self._bind()
         self._settle()
@@ -82,6 +88,7 @@ class MainWindow(QWidget):
         self.page.rail.commanded.connect(self.command)
         self.page.actor_changed.connect(self.header.chip.show_actor)
         self._watcher.saved.connect(self.reload)
+        self._save_soon.timeout.connect(self._save_progress)
 
     def _bind(self) -> None:
         doers: dict[str, Callable[[], object]] = {
@@ -250,7 +257,7 @@ class MainWindow(QWidget):
         if self.bridge is not None:
             self.bridge.session.answer(question, given)
             self.bridge.poke()
-            self._save_progress()
+            self._save_soon.start()
 
     def set_technique(self, name: str) -> None:
         """Run the same guests another way."""
@@ -353,6 +360,7 @@ class MainWindow(QWidget):
             self.notice.say(problem)
 
     def _save_progress(self) -> None:
+        self._save_soon.stop()
         if self.bridge is not None:
             session = self.bridge.session
             problem = self.progress.keep(session.lesson.id, session.saved())

@@ -110,10 +110,13 @@ class TrapAndEmulate:
         caught = self.host.caught
         if caught is not None:
             self.host.caught = None
+            clock.spend(cycles)
             self.vcpu.pull(shadow=shadow, resume_flag=resume_flag)
             self.vm.service()
             self._entered(caught)
-        if cycles:
+            if cycles:
+                clock.retire(0)
+        elif cycles:
             clock.retire(cycles)
 
     def _entered(self, interruption: Interruption) -> None:
@@ -188,11 +191,12 @@ class TrapAndEmulate:
         self.recorder.mark(InstructionEmulated, vm=vm.name, eip=eip, changes=changed)
         vm.completed(cycles, direct=False)
         vm.service()
+        # The instruction's own cycles are not the VMM's; they pass before the guest is resumed and its timer set.
+        self.clock.spend(cycles)
+        self.entered_at += cycles
         if not vcpu.cpu.halted and not self._interruptible() and self._needs_software() is None:
             self._resume()
-        # If the VMM keeps control, the entry goes on; the instruction's own cycles are not the VMM's.
-        self.entered_at += cycles
-        self.clock.retire(cycles)
+        self.clock.retire(0)
 
     def _reflected(self) -> None:
         """The software CPU has delivered an exception through the guest's own IDT."""

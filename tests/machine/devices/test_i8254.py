@@ -253,3 +253,26 @@ def test_mode_that_is_not_modelled_says_so(mode: int) -> None:
 
 def test_control_word_register_cannot_be_read() -> None:
     assert Bench().timer.read_port(0x43) == 0xFF
+
+
+@given(
+    st.sampled_from((0, 2, 3)),
+    st.lists(st.tuples(st.integers(2, 60), st.integers(0, 80)), min_size=1, max_size=4),
+)
+def test_next_rise_is_where_a_counter_pulsed_tick_by_tick_rises(mode: int, steps: list[tuple[int, int]]) -> None:
+    counter, tick = Counter(), 0
+    counter.set_mode(0x30 | mode << 1)
+    for count, pause in steps:
+        counter.write(count & 0xFF, tick)
+        counter.write(count >> 8, tick)
+        for _ in range(pause):
+            tick += 1
+            counter.advance(tick)
+    expected, was, rises = counter.next_rise(), counter.out, None
+    for later in range(tick + 1, tick + 200):
+        counter.advance(later)
+        if counter.out and not was:
+            rises = later
+            break
+        was = counter.out
+    assert expected == rises

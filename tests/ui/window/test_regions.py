@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from teachvm.app import speed
 from teachvm.app.cards import CARDS
 from teachvm.app.keys import KEYS
-from teachvm.app.rail import AskView
+from teachvm.app.rail import AskView, RailView
 from teachvm.ui.theme.look import Look
 from teachvm.ui.theme.tokens import THEME_NAMES
 from teachvm.ui.views.shapes import SHAPES, plan
@@ -129,13 +129,19 @@ def rail(look: Look, shown: Shower) -> Rail:
     return made
 
 
+ASKED = samples.RAIL.ask or AskView("", "")
+
+
+def with_ask(ask: AskView | None) -> RailView:
+    """The sample beat with another question at its end, or none."""
+    return replace(samples.RAIL, parts=(*samples.RAIL.parts[:-1], *([ask] if ask else [])))
+
+
 @pytest.mark.parametrize("slim", [False, True])
 def test_nothing_in_the_rail_is_cut(rail: Rail, slim: bool) -> None:
     rail.set_slim(slim)
-    answered = replace(
-        samples.RAIL.ask or AskView("", ""), chosen="0", verdict="wrong", feedback="Look **again**.", locked=True
-    )
-    for view in (samples.RAIL, replace(samples.RAIL, ask=answered), replace(samples.RAIL, ask=None, hints=())):
+    answered = replace(ASKED, chosen="0", verdict="wrong", right="1", feedback="Look **again**.", locked=True)
+    for view in (samples.RAIL, with_ask(answered), replace(with_ask(None), hints=())):
         rail.show_rail(view)
         QApplication.processEvents()
         assert problems(rail) == []
@@ -148,25 +154,72 @@ def test_an_answer_is_given_by_mouse_or_keyboard_alone(rail: Rail, qtbot: QtBot)
     assert answered.args == ["q-if", "1"]
     rail.ask.options[2].setFocus()
     with qtbot.waitSignal(rail.answered) as answered:
-        qtbot.keyClick(rail.ask.options[2], Qt.Key.Key_Space)
+        qtbot.keyClick(rail.ask.options[2], Qt.Key.Key_Return)
     assert answered.args == ["q-if", "2"]
+    with qtbot.waitSignal(rail.commanded):
+        qtbot.keyClick(rail.ask.options[2], Qt.Key.Key_Return)
 
 
-def test_a_number_is_typed(rail: Rail, qtbot: QtBot) -> None:
-    rail.show_rail(replace(samples.RAIL, ask=AskView("q-n", "How many?", "number")))
-    rail.ask.line.setText(" 3 ")
+def test_a_number_is_typed_and_enter_goes_on(rail: Rail, qtbot: QtBot) -> None:
+    rail.show_rail(with_ask(AskView("q-n", "How many?", "number")))
     with qtbot.waitSignal(rail.answered) as answered:
-        qtbot.keyClick(rail.ask.line, Qt.Key.Key_Return)
+        qtbot.keyClick(rail.ask.line, Qt.Key.Key_3)
     assert answered.args == ["q-n", "3"]
+    with qtbot.waitSignal(rail.commanded):
+        qtbot.keyClick(rail.ask.line, Qt.Key.Key_Return)
 
 
-def test_a_judged_answer_is_marked_by_icon_and_cannot_be_changed(rail: Rail) -> None:
-    ask = replace(samples.RAIL.ask or AskView("", ""), chosen="1", verdict="right", feedback="Yes.", locked=True)
-    rail.show_rail(replace(samples.RAIL, ask=ask))
-    marks, _ = rail.ask.options[1].marks(300)
-    assert any(getattr(mark, "name", "") == "tick" for mark in marks)
-    assert [option.isEnabled() for option in rail.ask.options] == [False, True, False]
+def test_a_judged_answer_is_marked_by_icon_beside_what_is_right_and_cannot_be_changed(rail: Rail) -> None:
+    ask = replace(ASKED, chosen="0", verdict="wrong", right="1", feedback="Yes.", locked=True)
+    rail.show_rail(with_ask(ask))
+    icons = [[getattr(mark, "name", "") for mark in option.marks(300)[0]] for option in rail.ask.options[:2]]
+    assert ["cross" in icons[0], "tick" in icons[1]] == [True, True]
+    assert [option.isVisible() for option in rail.ask.options] == [True, True, False]
+    assert not rail.ask.options[1].isEnabled()
     assert rail.ask.feedback.isVisible()
+
+
+def test_what_was_told_stays_and_what_is_new_is_scrolled_to(rail: Rail) -> None:
+    rail.resize(350, 620)
+    QApplication.processEvents()
+    bar = rail.area.verticalScrollBar()
+    assert bar.value() == 0
+    first = rail.ask
+    judged = replace(ASKED, chosen="1", verdict="right", right="1", feedback="Yes.", locked=True)
+    rail.show_rail(
+        replace(samples.RAIL, parts=(*samples.RAIL.parts[:-1], judged, AskView("q-next", "Next?", options=("a", "b"))))
+    )
+    assert rail.ask is not first
+    assert first.isVisible()
+    assert rail.ask.geometry().bottom() <= bar.value() + rail.area.viewport().height()
+
+
+def test_what_comes_before_any_question_leaves_the_beat_at_its_top(rail: Rail) -> None:
+    rail.resize(350, 420)
+    beat = replace(samples.RAIL, heading="Another beat", parts=samples.RAIL.parts[:1])
+    rail.show_rail(beat)
+    rail.show_rail(replace(beat, parts=samples.RAIL.parts))
+    assert rail.area.verticalScrollBar().value() == 0
+    assert rail.more.isVisible()
+    for _ in range(9):
+        rail.more.click()
+    assert rail.area.verticalScrollBar().value() == rail.area.verticalScrollBar().maximum()
+    assert not rail.more.isVisible()
+
+
+def test_the_button_is_always_in_sight_and_leads_to_a_question_that_is_not(rail: Rail) -> None:
+    rail.resize(350, 420)
+    action = samples.RAIL.action
+    assert action is not None
+    rail.show_rail(replace(samples.RAIL, action=replace(action, enabled=False, why="Answer first.")))
+    QApplication.processEvents()
+    assert rail.rect().contains(rail.action.geometry().translated(rail.foot.pos()))
+    assert rail.action.text() == "To the question"
+    rail.action.click()
+    assert rail.ask.geometry().top() >= rail.area.verticalScrollBar().value()
+    assert rail.ask.options[0].hasFocus()
+    assert rail.action.text() == action.text
+    assert not rail.action.isEnabled()
 
 
 def test_a_hint_stays_folded_until_it_is_wanted(rail: Rail, qtbot: QtBot) -> None:

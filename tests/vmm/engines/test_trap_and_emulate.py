@@ -205,6 +205,17 @@ def test_a_virtual_timer_interrupts_after_exactly_as_many_instructions_as_on_bar
     assert room.vm.time - 1 == due
 
 
+def test_each_tick_costs_one_physical_interrupt_however_many_traps_lie_between() -> None:
+    source = PIC + (
+        "mov dword [0x8200], 0x20e620b0 \n mov byte [0x8204], 0xcf \n mov al, 0x34 \n out 0x43, al \n mov al, 90 \n"
+        "out 0x40, al \n mov al, 0 \n out 0x40, al \n sti \n a: mov ecx, 40 \n b: loop b \n mov edx, cr0 \n jmp a"
+    )
+    room = Room(source).to_label("a").units(12_000)
+    injected = len(room.events(InterruptInjected))
+    assert injected > 10
+    assert abs(room.reasons().count(EntryReason.EXTERNAL_INTERRUPT) - injected) <= 1
+
+
 def test_no_interrupt_comes_while_the_virtual_if_is_clear_though_the_real_one_is_set() -> None:
     room = Room(ONE_SHOT.format(count=3) + "a: inc ebx \n jmp a").to_label("a").units(200)
     assert not room.events(InterruptInjected)
@@ -238,6 +249,24 @@ def test_a_halted_guest_blocks_until_its_device_is_due() -> None:
     assert room.clock.cycles >= blocked.wake_at
     room.unit()
     assert room.events(InterruptInjected)
+
+
+def test_input_from_outside_wakes_a_halted_guest_before_its_timer() -> None:
+    source = PIC + (
+        "mov al, 0xee \n out 0x21, al \n mov edx, 0x3f9 \n mov al, 1 \n out dx, al \n mov edx, 0x3fc \n mov al, 8 \n"
+        "out dx, al \n mov al, 0x30 \n out 0x43, al \n mov al, 0 \n out 0x40, al \n out 0x40, al \n sti \n hlt"
+    )
+    room = Room(source)
+    while room.vm.wake_at is None:
+        room.host.turn()
+    slept, wake_at, due = room.vm.time, room.vm.wake_at, room.vm.board.next_due()
+    assert due is not None
+    room.clock.spend(1000)
+    room.vm.board.console.receive(b"x")
+    room.unit()
+    assert room.clock.cycles < wake_at
+    assert room.events(InterruptInjected)[0].vector == 0x24
+    assert room.vm.time == slept + 1000 + 1 < due
 
 
 # ---- ends ----------------------------------------------------------------------------------------
