@@ -34,7 +34,7 @@ def _wild(rng: random.Random, number: int) -> str:
     word = rng.choice(("ax", "dx", "bx", "si"))
     size = rng.choice("bwd")
     loop = rng.choice(("loop", "loope", "loopne", "jecxz"))
-    after = rng.choice((f"invlpg [{page}]", "mov eax, cr3", "mov eax, cr3 \n mov cr3, eax", "nop"))
+    after = " \n " + rng.choice((f"invlpg [{page}]", "mov eax, cr3", "mov eax, cr3 \n mov cr3, eax", "nop"))
     return rng.choice(
         (
             f"add {place}, {a}",
@@ -67,7 +67,7 @@ def _wild(rng: random.Random, number: int) -> str:
             f"bsf {a}, {b} \n bsr {b}, {place}",
             f"pusha \n mov [esp+4], {a} \n popa",
             "pushf \n popf",
-            f"mov eax, [{ENTRY_OF[page]}] \n xor eax, {rng.choice((1, 2, 0x40))} \n mov [{ENTRY_OF[page]}], eax \n {after}",
+            f"mov eax, [{ENTRY_OF[page]}] \n xor eax, {rng.choice((1, 2, 0x40))} \n mov [{ENTRY_OF[page]}], eax{after}",
             f"mov byte [.c{number}+1], cl \n .c{number}: mov al, 0",
             f"mov [.d{number}], {a} \n jmp .e{number} \n .d{number}: dd 0 \n .e{number}:",
             "pushfd \n or dword [esp], 0x100 \n popfd",
