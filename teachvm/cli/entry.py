@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import io
 import os
 import sys
 from pathlib import Path
@@ -65,12 +64,9 @@ for command in (open_lesson, run, render, asm, lesson, names):
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and end the process with its exit code."""
     code: int
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without our typography shows ? instead of stopping
+    _prepare_streams()
     try:
-        outcome = teachvm.main(arguments, prog_name="teachvm", standalone_mode=False)
-        code = outcome if isinstance(outcome, int) else ExitCode.ENDED_WELL
+        code = _invoke(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
         code = ExitCode.INTERRUPTED
@@ -106,7 +102,8 @@ def _prepare_streams() -> None:
     """What is closed becomes empty; what a terminal's encoding lacks is written as an escape, not an error."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+            nothing = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - open as long as the process
+            setattr(sys, name, nothing)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -164,6 +164,8 @@ class Cpu(Segmentation):
         self.eip = self.next_eip
         if self.shadow and operation.insn.row.mnemonic in ("MOV", "POP"):
             self.trap_pending = False
+        if self.trap_pending:
+            self.halted = False  # a debug exception ends HLT (SDM Vol. 2A, HLT)
         return cycles or 1
 
     def _single_step_trap(self) -> None:

@@ -220,6 +220,12 @@ def test_popf_setting_tf_traps_after_the_following_instruction(pc: Pc) -> None:
     assert (caught.vector, caught.eip) == (1, CODE + 7)
 
 
+def test_a_halt_that_is_single_stepped_is_over_at_once(pc: Pc) -> None:
+    caught = pc.run("hlt\nnop", 0, 2 | TF)
+    assert (caught.vector, caught.eip) == (1, CODE + 1)
+    assert not pc.cpu.halted
+
+
 def test_int_n_takes_the_single_step_trap_back(pc: Pc) -> None:
     assert pc.run("int 0x30", 0, 2 | TF).vector == DONE
     assert not pc.cpu.trap_pending

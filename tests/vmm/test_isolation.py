@@ -97,6 +97,11 @@ def test_random_bytes_as_a_guest_kernel_change_no_frame_outside_the_guest(part: 
     assert len(outcomes) > 2
 
 
+@pytest.mark.parametrize("seed", [6027])
+def test_a_kernel_that_once_broke_the_vmm_does_so_no_more(seed: int) -> None:
+    assert survive(seed)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_a_hundred_thousand_random_kernels_change_no_frame_outside_the_guest() -> None:

@@ -316,3 +316,11 @@ def test_memory_beyond_the_guest_s_is_not_the_host_s() -> None:
     room = Room(f"mov dword [{2 * MIB}], 1 \n mov eax, [{2 * MIB}] \n nop", paging=False).units(2)
     assert room.vm.vcpu.state().regs[0] == 0xFFFF_FFFF
     assert room.machine.memory.read(2 * MIB, 4) == 0
+
+
+def test_a_halt_that_the_guest_single_steps_ends_with_its_own_trap() -> None:
+    room = Room("pushfd \n or dword [esp], 0x100 \n popfd \n hlt \n nop").units(4)
+    room.host.turn()
+    assert room.events(FaultReflected)[-1].vector == 1
+    assert room.vm.vcpu.state().eip == handler(1)
+    assert room.host.stopped is None
