@@ -88,11 +88,9 @@ class Cpu(Segmentation):
         self._origin = 0
         self._code = self.segs[CS]
         self._code_cpl = 0
-        self.tiers: Tiers | None = None
+        self.tiers = None if tlb is None or self._ram is None else Tiers(self, tlb, self._ram)
         if tlb is not None:
             tlb.dropped = self.forget_window
-            if self._ram is not None:
-                self.tiers = Tiers(self, tlb, self._ram)
 
     # ---- execution -----------------------------------------------------------------------------
 
@@ -263,10 +261,9 @@ class Cpu(Segmentation):
             room: Bytes it may have.
         """
         try:
-            operation = _decoded(self._code_bytes(phys, min(room, MAX_LENGTH)), 32)
+            return _decoded(self._code_bytes(phys, min(room, MAX_LENGTH)), 32)
         except (Truncated, Fault):
             return None
-        return operation
 
     def _code_bytes(self, phys: int, count: int) -> bytes:
         ram = self._ram
