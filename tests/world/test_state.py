@@ -128,7 +128,7 @@ def test_what_is_not_registered_does_not_change_while_the_world_runs(setup: Setu
         assert _plain(thing) == was, f"a {type(thing).__name__} changed"
 
 
-CACHES = {"Memory", "EmulationRecorder"}
+CACHES = {"Tiers", "Memory", "EmulationRecorder"}
 """Memory's contents are state by page. The other keeps in mind, until the unit is over, which handler was entered."""
 
 

@@ -26,7 +26,7 @@ OFTEN: Final = 16
 """Times one instruction leaves, for storing beside code or not aligned, before it is compiled to look closer."""
 NO_BARRIERS: Final[frozenset[int]] = frozenset()
 MOST_TRAITS: Final = 1 << 14
-"""Instructions whose traits are remembered."""
+"""Instructions whose traits are remembered, and sets of segments."""
 COLD: Final = -1
 """Marks an address at which nothing can be compiled."""
 FIRST_FAR: Final = 0xFFC0_0000
@@ -59,6 +59,8 @@ class Tiers:
         self._segs: list[Segment] = []
         self._mode = CODE_16
         self._modes: dict[tuple[object, ...], int] = {}
+        self._noted: dict[tuple[int, ...], tuple[list[Segment], int]] = {}
+        """By the identities of segments, which are kept here: themselves and their mode."""
         self._traits: dict[tuple[Operation, int], Traits | None] = {}
 
     def run(self, limit: int, barriers: frozenset[int] = NO_BARRIERS) -> int:
@@ -139,14 +141,20 @@ class Tiers:
     def _note(self, barriers: frozenset[int]) -> None:
         """The circumstances changed: code is compiled for what the segments allow, not for what they hold."""
         segs = self._cpu.segs
+        if barriers is not self._barriers or len(self._noted) >= MOST_TRAITS:
+            self._noted.clear()
         self._barriers = barriers
-        self._segs = list(segs)
+        key = tuple(map(id, segs))
+        if key not in self._noted:
+            self._noted[key] = list(segs), self._mode_of(segs, barriers)
+        self._segs, self._mode = self._noted[key]
+
+    def _mode_of(self, segs: list[Segment], barriers: frozenset[int]) -> int:
         code = segs[CS]
         if not is_flat(code) or not code.access & DB_BIT:
-            self._mode = CODE_16
-            return
+            return CODE_16
         allows = [(is_flat(seg), seg.readable, seg.writable, seg.access & DB_BIT) for seg in segs]
-        self._mode = self._modes.setdefault((barriers, code.limit, *allows), len(self._modes))
+        return self._modes.setdefault((barriers, code.limit, *allows), len(self._modes))
 
     def _region(self, eip: int) -> Region | None:
         mode = self._mode
