@@ -29,7 +29,7 @@ def asm(file: Path, listing: bool, output: Path | None) -> None:
     try:
         source = files.read(real.name).decode("utf-8-sig")
     except ResolveError as error:
-        reason = "there is no such file, or it is too large or cannot be read"
+        reason = str(error) if real.is_file() else "there is no such file"
         raise CommandError(f"{file}: {reason}", ExitCode.CANNOT_RUN) from error
     except UnicodeDecodeError as error:
         raise CommandError(f"{file}: this file is not UTF-8 text", ExitCode.CANNOT_RUN) from error

@@ -41,8 +41,9 @@ def lesson_or_guest(word: str) -> Lesson | GuestTarget:
         CommandError: It names nothing, or two things.
         LessonError: The lesson has mistakes.
     """
-    from teachvm.guest.library import GUESTS
+    from teachvm.guest.library import GUESTS, SOURCE_SUFFIX
     from teachvm.lesson.loader import load
+    from teachvm.lesson.problems import did_you_mean, quoted
 
     guest = _guest(word)
     try:
@@ -50,6 +51,10 @@ def lesson_or_guest(word: str) -> Lesson | GuestTarget:
     except CommandError as error:
         if guest is not None:
             return guest
+        if Path(word).suffix == SOURCE_SUFFIX:
+            raise CommandError(f"{word}: there is no such source file") from error
+        if near := did_you_mean(word, GUESTS):
+            raise CommandError(f"there is no lesson or guest {quoted(word)}{near}") from error
         hint = "" if "did you mean" in str(error) else f"; guests are {', '.join(GUESTS)}, or the path of a .asm file"
         raise CommandError(f"{error}{hint}") from error
     if guest is not None:

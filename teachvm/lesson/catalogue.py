@@ -57,10 +57,19 @@ def find(word: str, folder: Path | None = None) -> Path:
         raise UnknownLessonError(f"{quoted(word)} can be {' or '.join(fit.as_posix() for fit in fits)}; give the path")
     if fits:
         return fits[0]
+    if path.name and _is_folder(path):
+        raise UnknownLessonError(f"the folder {quoted(word)} holds no {LESSON_FILE}, so it is no lesson")
     names = [name for entry in entries for name in (entry.id, entry.path.name)]
     listed = ", ".join(f"{entry.number} {entry.id}" for entry in entries)
     hint = did_you_mean(word, names) or f"; there are {listed}"
     raise UnknownLessonError(f"there is no lesson {quoted(word)}{hint}")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_lesson(path: Path) -> bool:

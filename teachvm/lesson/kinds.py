@@ -217,7 +217,8 @@ class Checker:
 
     def _no_milestone(self, node: ast.expr, word: str) -> None:
         if word in MILESTONE:
-            raise self._wrong(node, f"{quoted(word)} says where a run ends and stands alone: {MILESTONE[word].signature}")
+            signature = MILESTONE[word].signature
+            raise self._wrong(node, f"{quoted(word)} says where a run ends and stands alone: {signature}")
 
     def arguments(self, node: ast.Call, parameters: Sequence[Parameter], signature: str) -> list[Argument]:
         """Match the arguments of a call with parameters, each parameter's in order.

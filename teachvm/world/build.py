@@ -31,9 +31,7 @@ def build(spec: WorldSpec, folder: library.Folder | None = None) -> World:
     asked = spec.host
     recorder = Recorder()
     machine = Machine(asked.name, asked.memory_bytes, recorder)
-    host = Host(
-        machine, recorder, name=asked.name, scheduler=RoundRobin(asked.quantum), costs=CostModel(asked.costs)
-    )
+    host = Host(machine, recorder, name=asked.name, scheduler=RoundRobin(asked.quantum), costs=CostModel(asked.costs))
     images = [_image(vm, folder) for vm in asked.vms]
     if asked.vms[0].technique is Technique.BARE_METAL:
         guest = _bare(host, asked.vms[0], images[0])

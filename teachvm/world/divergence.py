@@ -17,11 +17,13 @@ from teachvm.isa.operands import CS
 from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE, A
 from teachvm.isa.row import InstructionClass
 from teachvm.isa.text import row_text
+from teachvm.machine.events import HandlerEntered
 from teachvm.machine.mmu import Access
 from teachvm.trace.moment import Moment
-from teachvm.vmm.addresses import Gfn
+from teachvm.vmm.addresses import Gfn, Gva
 from teachvm.vmm.changes import changes
 from teachvm.vmm.events import Change
+from teachvm.vmm.memory.walk import PagingMode, look
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.view import GuestState, state_of
 from teachvm.vmm.vm import Vm
@@ -84,6 +86,10 @@ class LockStep:
         assert isinstance(vm, Vm)
         self._bare, self._vm = bare, vm
         self._symbols = self._world.guests[vm.name].symbols
+        self._tables: set[int] = set()
+        """Guest frames that were shadowed as page tables once; the VMM may have given them up since."""
+        self._eip, self._code = 0, b""
+        self._reference.recorder.log.subscribe(HandlerEntered, lambda event: self._note_next())
         self.instructions = 0
         self.divergence: Divergence | None = None
         self.ended = False
@@ -101,8 +107,7 @@ class LockStep:
         return self.divergence
 
     def _instruction(self) -> None:
-        before = state_of(self._bare.cpu)
-        code = self._next_code(before)
+        self._note_next()
         bare = _complete(self._reference, lambda: self._bare.completed)
         here = _complete(self._world, lambda: self._vm.direct + self._vm.emulated)
         # A repeated string instruction may be complete in more or fewer parts: iterations count, as they do in time.
@@ -119,15 +124,30 @@ class LockStep:
         differences = changes(real, virtual) if real != virtual else ()
         memory = self._memory_difference()
         if differences or memory is not None or bare != here:
-            self.divergence = self._describe(before.eip, code, differences, memory)
+            self.divergence = self._describe(differences, memory)
+
+    def _note_next(self) -> None:
+        """Keep in mind which instruction bare metal executes next; again where an exception or interrupt led."""
+        state = state_of(self._bare.cpu)
+        self._eip, self._code = state.eip, self._next_code(state)
 
     def _next_code(self, state: GuestState) -> bytes:
-        """Bytes bare metal stands at, read without touching its TLB or its tables; empty if the TLB lacks the page."""
-        cpu, user = self._bare.cpu, state.cpl == 3
+        """Bytes bare metal stands at, as far as TLB and tables allow to read them; neither is touched."""
+        cpu, memory, user = self._bare.cpu, self._reference.memories[0], state.cpl == 3
+        mode = PagingMode(state.cr0, state.cr3, state.cr4)
         linear = state.segs[CS].base + state.eip & 0xFFFF_FFFF
-        if not cpu.resident(linear, Access.FETCH, user):
-            return b""
-        return self._reference.memories[0].read_bytes(cpu.translate(linear, Access.FETCH, user), MAX_LENGTH)
+        code = b""
+        while len(code) < MAX_LENGTH:
+            here = Gva(linear + len(code) & 0xFFFF_FFFF)
+            if cpu.resident(here, Access.FETCH, user):
+                phys = cpu.translate(here, Access.FETCH, user)
+            else:
+                walk = look(memory.read, mode, here)
+                if walk.error(write=False, user=user, wp=mode.wp) is not None:
+                    break
+                phys = walk.gpa
+            code += memory.read_bytes(phys, min(MAX_LENGTH - len(code), PAGE_SIZE - (here & PAGE_SIZE - 1)))
+        return code
 
     def _memory_difference(self) -> int | None:
         """Compare the pages either guest wrote in the last instruction."""
@@ -144,28 +164,28 @@ class LockStep:
         for gfn in sorted(pages):
             one, other = real.page(gfn), virtual.page(memory.hfn(Gfn(gfn)))
             if one != other:
-                offset = _first_difference(one, other, table=gfn in memory.traced)
+                shadow = self._vm.shadow
+                self._tables.update(key.gfn for key in shadow.tables)
+                self._tables.update(key.gfn for key in shadow.directories)
+                offset = _first_difference(one, other, table=gfn in self._tables)
                 if offset is not None:
                     return (gfn << PAGE_SHIFT) + offset
         return None
 
-    def _describe(
-        self, eip: int, code: bytes, differences: tuple[Change, ...], memory: int | None
-    ) -> Divergence:
+    def _describe(self, differences: tuple[Change, ...], memory: int | None) -> Divergence:
+        eip = self._eip
         try:
-            insn = decode(code, 32)
+            insn = decode(self._code, 32)
         except DecodeError:
             insn = None
-        text = "an instruction whose page was not in the TLB" if insn is None else str(row_text(insn, eip))
+        text = "what is no instruction" if insn is None else str(row_text(insn, eip))
         technique = self._world.spec.host.vms[0].technique.label.lower()
         if insn is None or insn.row.klass is InstructionClass.INNOCUOUS:
             why = f"The instruction itself is innocuous; {technique} changed something it depends on."
         else:
             why = f"It is {insn.row.klass.label}. {insn.row.reason}"
         place = self._symbols.kernel.name_at(eip) or ""
-        return Divergence(
-            self._world.recorder.clock.now, self.instructions, eip, place, text, differences, memory, why
-        )
+        return Divergence(self._world.recorder.clock.now, self.instructions, eip, place, text, differences, memory, why)
 
 
 def _complete(world: World, completed: Callable[[], int]) -> bool:

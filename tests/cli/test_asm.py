@@ -67,3 +67,11 @@ def test_nothing_outside_the_folder_is_read(teachvm: Command, folder: Path) -> N
     assert done.code == 2
     assert done.err.startswith("guest.asm:1:")
     assert "root:" not in done.err
+
+
+def test_a_file_that_is_too_large_is_said_to_be(teachvm: Command, folder: Path) -> None:
+    with (folder / "large.asm").open("wb") as file:
+        file.truncate(17 << 20)
+    done = teachvm("asm", "large.asm")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "teachvm: large.asm: 'large.asm' is larger than 16777216 bytes\n"

@@ -66,3 +66,11 @@ def test_a_terminal_without_our_typography_still_gets_the_text() -> None:
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"Shift+F7, F6" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["names", "run 3 --limit 9 --json", "3 --terminal", "--version"])
+def test_closed_streams_are_empty_ones(command: str) -> None:
+    shell = f"{sys.executable} -m teachvm {command} <&- >&-"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False, cwd=TREE)
+    assert done.returncode == (3 if "--limit" in command else 0)
+    assert "internal error" not in done.stderr

@@ -64,6 +64,24 @@ def test_a_word_that_is_no_lesson_is_one_line(teachvm: Command) -> None:
     assert done.err == "teachvm: there is no lesson 'trap-and-emulat'; did you mean 'trap-and-emulate'?\n"
 
 
+def test_a_misspelt_command_is_recognised_before_its_arguments(teachvm: Command) -> None:
+    assert teachvm("rendr", "3").err == "teachvm: there is no lesson 'rendr'; did you mean the command 'render'?\n"
+
+
+def test_two_lessons_are_one_too_many(teachvm: Command) -> None:
+    done = teachvm("3", "6")
+    assert (done.code, done.out, done.err.count("\n")) == (4, "", 1)
+    assert "'6'" in done.err
+
+
+@pytest.mark.usefixtures("no_screen")
+def test_no_lesson_need_be_chosen(teachvm: Command, typed: Callable[[str], None]) -> None:
+    typed("q\n")
+    done = teachvm("--terminal")
+    assert (done.code, done.err) == (0, "")
+    assert "Lesson 2: " not in done.out
+
+
 def test_a_misspelt_command_is_recognised(teachvm: Command) -> None:
     assert teachvm("rendr").err == "teachvm: there is no lesson 'rendr'; did you mean the command 'render'?\n"
 

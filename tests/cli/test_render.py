@@ -42,9 +42,7 @@ def test_one_card_becomes_an_svg(teachvm: Command, tmp_path: Path) -> None:
         (["3", "--scale", "0"], "--scale"),
     ],
 )
-def test_what_cannot_be_painted_is_one_line(
-    teachvm: Command, tmp_path: Path, arguments: list[str], said: str
-) -> None:
+def test_what_cannot_be_painted_is_one_line(teachvm: Command, tmp_path: Path, arguments: list[str], said: str) -> None:
     done = teachvm("render", *arguments, "-o", str(tmp_path / "x.png"))
     assert (done.code, done.out, done.err.count("\n")) == (4, "", 1)
     assert said in done.err

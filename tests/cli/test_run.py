@@ -178,3 +178,26 @@ def test_a_broken_lesson_is_located(teachvm: Command, tmp_path: Path) -> None:
     done = teachvm("run", str(tmp_path))
     assert (done.code, done.out) == (4, "")
     assert "lesson.md:3:1: " in done.err
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("tinios", "teachvm: there is no lesson or guest 'tinios'; did you mean 'tinyos'?\n"),
+        ("missing.asm", "teachvm: missing.asm: there is no such source file\n"),
+        (
+            "empty",
+            (
+                "teachvm: the folder 'empty' holds no lesson.md, so it is no lesson; "
+                "guests are tinyos, or the path of a .asm file\n"
+            ),
+        ),
+    ],
+)
+def test_what_is_not_there_is_named(
+    teachvm: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str, line: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    done = teachvm("run", word)
+    assert (done.code, done.out, done.err) == (4, "", line)

@@ -57,6 +57,11 @@ def test_what_is_not_there_names_what_is(word: str, message: str) -> None:
     assert str(caught.value) == message
 
 
+def test_a_folder_without_a_lesson_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnknownLessonError, match=r"the folder '.*' holds no lesson\.md, so it is no lesson"):
+        find(str(tmp_path))
+
+
 def test_other_folders_are_no_lessons(tmp_path: Path) -> None:
     (tmp_path / "02-empty").mkdir()
     _lesson(tmp_path, "not-numbered")

@@ -44,7 +44,8 @@ def _far(encoding: str, syntax: str) -> Row:
         syntax,
         InstructionClass.SENSITIVE_UNPRIVILEGED,
         reason="Checks CPL and RPL against descriptors and may change rings through a gate: from ring 1 the kernel's "
-        "DPL-0 code segment raises #GP(selector), while a gate of DPL >= CPL is taken without any trap.",
+        "DPL-0 code segment raises #GP(selector), while a gate of DPL >= CPL is taken without any trap. The CS that a "
+        "call pushes has the real CPL in it.",
         source=_ROBIN_IRVINE,
         terminator=True,
     )

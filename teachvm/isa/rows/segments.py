@@ -36,14 +36,14 @@ def _far_pointer(encoding: str, syntax: str, *, stack: bool = False) -> Row:
     return _load(encoding, syntax, stack=stack, source="as MOV to a segment register; Intel SDM Vol. 2A, LDS")
 
 
-def _asks(encoding: str, syntax: str, subject: str) -> Row:
+def _asks(encoding: str, syntax: str, subject: str, shown: str = "") -> Row:
     return Row(
         encoding,
         syntax,
         _SENSITIVE,
         flags=_ZERO,
         reason=f"Compares the real CPL with the descriptor's DPL: from ring 1 a DPL-0 segment {subject}: ZF = 0 and no "
-        "exception.",
+        f"exception.{shown}",
         source=_ROBIN_IRVINE,
     )
 
@@ -78,8 +78,8 @@ ROWS: Final[tuple[Row, ...]] = (
     _far_pointer("0F B4 /r", "LFS Gv,Mp"),
     _far_pointer("0F B5 /r", "LGS Gv,Mp"),
     Row("63 /r", "ARPL Ew,Gw", flags=_ZERO),
-    _asks("0F 02 /r", "LAR Gv,Ew", "looks inaccessible"),
-    _asks("0F 03 /r", "LSL Gv,Ew", "seems to have no limit to tell"),
+    _asks("0F 02 /r", "LAR Gv,Ew", "looks inaccessible", " A DPL that the VMM raised to 1 is read as 1."),
+    _asks("0F 03 /r", "LSL Gv,Ew", "seems to have no limit to tell", " A limit that the VMM cut is read as cut."),
     _asks("0F 00 /4", "VERR Ew", "looks unreadable"),
     _asks("0F 00 /5", "VERW Ew", "looks unwritable"),
     Row(
