@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from teachvm.app.snapshot import Snapshot
 from teachvm.guest.processes import Process, processes
 from teachvm.guest.symbols import Space, Symbols
-from teachvm.host.frames import FRAME_BYTES, FREE, FrameTable, Owner, OwnerKind
+from teachvm.host.frames import FRAME_BYTES, FrameTable, Owner, OwnerKind
 from teachvm.isa import paging
 from teachvm.isa.operands import CS, ESP, SS
 from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAccepted, WalkReferenced
@@ -262,12 +262,3 @@ def pmap(owners: tuple[Owner, ...], records: bytes, vm: str) -> tuple[int, ...]:
     table.owners, table.records = owners, records
     numbered = [(number, hfn) for hfn, number in table.owned_by(Owner(OwnerKind.VM, vm)) if number is not None]
     return tuple(hfn for _, hfn in sorted(numbered))
-
-
-def owner_of(snapshot: Snapshot, hpa: int) -> Owner:
-    """Who owns the host frame at a host-physical address."""
-    frames = snapshot.state(f"{snapshot.world.host.name}.frames")
-    table = FrameTable(0)
-    table.owners, table.records = frames.owners, frames.records
-    frame = hpa >> paging.PAGE_SHIFT
-    return table.owner(frame) if frame * 8 < len(frames.records) else FREE

@@ -255,11 +255,6 @@ def _derived_dropped(event: vmm.DerivedDropped) -> Said:
     )
 
 
-def _sensitive_ignored(event: vmm.SensitiveIgnored) -> Said:
-    text = (Span(event.text, strong=True, code=True), words(" at "), place(event.eip, event.vm))
-    return "kernel", "Guest", (words("executes "), *text, words(f" and nothing traps. {event.why}"))
-
-
 def _world_ended(event: WorldEnded) -> Said:
     return ("trap" if event.failed else "hardware"), "End", (words(event.text),)
 
@@ -290,7 +285,6 @@ SENTENCES: Final[dict[type[Event], Callable[[Any], Said]]] = {
     vmm.VcpuSwitched: _vcpu_switched,
     vmm.VcpuBlocked: _vcpu_blocked,
     vmm.DerivedDropped: _derived_dropped,
-    vmm.SensitiveIgnored: _sensitive_ignored,
     WorldEnded: _world_ended,
 }
 """Every kind of event, and its sentence."""

@@ -28,8 +28,6 @@ LARGE_FRAME: Final = 0xFFC0_0000
 LARGE_RESERVED: Final = 0x003F_E000
 """Bits 21:13 of a 4 MiB PDE must be zero on a processor without PSE-36."""
 
-ENTRY_BITS: Final = {"P": P, "R/W": RW, "U/S": US, "PWT": PWT, "PCD": PCD, "A": A, "D": D, "PS": PS, "G": G}
-"""Entry bits by the SDM's names, lowest first, for views; bit 7 is PS in a PDE and 0 in a Pentium PTE."""
 
 ERROR_P: Final = 1 << 0
 """Protection violation; clear when a page was not present."""

@@ -153,14 +153,6 @@ class EventLog:
                 return self._events[index]
         return None
 
-    def first_after(self, moment: Moment, kind: type[E] | tuple[type[E], ...]) -> E | None:
-        """The earliest event of a kind strictly after a moment, or None if none is recorded yet."""
-        for index in range(self._index(Moment(moment.n, moment.phase + 1)), len(self._events)):
-            event = self._events[index]
-            if isinstance(event, kind):
-                return event
-        return None
-
     def truncate(self) -> tuple[Event, ...]:
         """Forget what lies beyond the cursor, because the future will differ; returns the forgotten events."""
         keep = max(0, self.cursor - self._forgotten)

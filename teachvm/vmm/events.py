@@ -264,22 +264,3 @@ class DerivedDropped(Event):
 
     vm: str
     frames: int
-
-
-@dataclass(frozen=True, slots=True)
-class SensitiveIgnored(Event):
-    """A sensitive instruction ran silently, with another effect than on bare metal; no VMM could notice.
-
-    Recorded by an observer outside the machine that compares the guest with a bare-metal run.
-
-    Attributes:
-        vm: Whose.
-        eip: Where the instruction stands.
-        text: What it says.
-        why: What it would have done on bare metal, and what it did.
-    """
-
-    vm: str
-    eip: int
-    text: str
-    why: str

@@ -1,7 +1,5 @@
 """YAML in lessons: plain data with places, bounded before it is built."""
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +35,7 @@ def test_an_empty_document_has_no_keys() -> None:
     assert (document.data, problems) == ({}, [])
 
 
+@pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -61,11 +60,9 @@ def test_an_empty_document_has_no_keys() -> None:
     ids=lambda value: value[:12] if isinstance(value, str) else None,
 )
 def test_what_a_lesson_may_not_use_is_refused_at_its_place(text: str, message: str) -> None:
-    started = time.perf_counter()
     document, problems = _read(text)
     assert document is None
     assert problems == [message]
-    assert time.perf_counter() - started < 5
 
 
 def test_aliases_cannot_make_a_small_file_large() -> None:

@@ -51,8 +51,6 @@ _VMM_TIP: Final = Tip(
     "Popek & Goldberg, CACM 17(7) 1974",
 )
 
-_CYCLES_TIP: Final = Tip("Cycles", "The host's clock, at a nominal 10 MHz; an instruction takes one.")
-
 
 def present(now: Snapshot, before: Snapshot | None) -> CardView:
     """The actors from least to most privileged, the crossing that is happening, and counts."""
