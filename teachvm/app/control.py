@@ -196,7 +196,13 @@ class Control:
         self._begun_at = self._next_instruction()
         stop_when = self._stops if self._to_trap or self.focus.breakpoints else None
         stop_at = self._at_breakpoint if self.focus.breakpoints else None
-        outcome = self.timeline.run(limit, stop_when=stop_when, stop_at=stop_at, keep_going=keep_going)
+        outcome = self.timeline.run(
+            limit,
+            stop_when=stop_when,
+            stop_at=stop_at,
+            barriers=self.focus.breakpoints,
+            keep_going=keep_going,
+        )
         if outcome in (Outcome.ENDED, Outcome.REACHED):
             self.running = None
             self._tell(outcome)

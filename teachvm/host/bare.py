@@ -59,6 +59,13 @@ class BareGuest:
             self.completed += 1
             clock.retire(cycles)
 
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Complete instructions up to the next one that a device may interrupt."""
+        count = self.host.machine.burst(limit, barriers)
+        self.completed += count
+        self.clock.retire_all(count)
+        return count
+
     @property
     def interrupted(self) -> bool:
         """Whether the processor would take an interrupt now."""

@@ -38,6 +38,13 @@ class Tenant(Protocol):
     def turn(self) -> None:
         """Let the processor do the next thing for this tenant: complete one instruction, or take one interruption."""
 
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Complete up to `limit` instructions that nothing interrupts, and that need nobody but the processor.
+
+        Returns:
+            How many, each a unit of one cycle; 0 says that `turn` has to do the next thing.
+        """
+
     @property
     def interrupted(self) -> bool:
         """Whether an interrupt the tenant would take waits for it, such as input from outside."""
@@ -165,6 +172,14 @@ class Host:
                 f"{tenant.name}: the guest faults for ever, {MOST_DELIVERIES} times without completing an instruction"
             )
             self.end(tenant, StopReason(StopKind.GUEST_FAILURE, tenant.name, text))
+
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Let the running tenant complete instructions that nothing interrupts; see `Tenant.burst`."""
+        tenant = self._running
+        done = 0 if tenant is None else tenant.burst(limit, barriers)
+        if tenant is not None and done:
+            tenant.stalled = 0
+        return done
 
     def _dispatch(self) -> Tenant | None:
         """Choose who runs from now on; an idle hop, or the end, when nobody can."""

@@ -29,7 +29,10 @@ def szp(result: int, width: int) -> int:
 
 def add(a: int, b: int, width: int) -> tuple[int, int]:
     """ADD: a + b."""
-    return adc(a, b, 0, width)
+    total = a + b
+    result = total & (1 << width) - 1
+    flags = szp(result, width) | (a ^ b ^ result) & AF | (CF if total >> width else 0)
+    return result, flags | (OF if (a ^ result) & (b ^ result) & 1 << width - 1 else 0)
 
 
 def adc(a: int, b: int, carry: int, width: int) -> tuple[int, int]:
@@ -42,7 +45,9 @@ def adc(a: int, b: int, carry: int, width: int) -> tuple[int, int]:
 
 def sub(a: int, b: int, width: int) -> tuple[int, int]:
     """SUB and CMP: a - b."""
-    return sbb(a, b, 0, width)
+    result = a - b & (1 << width) - 1
+    flags = szp(result, width) | (a ^ b ^ result) & AF | (CF if a < b else 0)
+    return result, flags | (OF if (a ^ b) & (a ^ result) & 1 << width - 1 else 0)
 
 
 def sbb(a: int, b: int, borrow: int, width: int) -> tuple[int, int]:
@@ -69,14 +74,16 @@ def xor(a: int, b: int, width: int) -> tuple[int, int]:
 
 def inc(a: int, width: int) -> tuple[int, int]:
     """INC: a + 1. CF is not among the flags it writes and is clear in the mask."""
-    result, flags = adc(a, 1, 0, width)
-    return result, flags & ~CF
+    result = a + 1 & (1 << width) - 1
+    flags = szp(result, width) | (a ^ 1 ^ result) & AF
+    return result, flags | (OF if ~a & result & 1 << width - 1 else 0)
 
 
 def dec(a: int, width: int) -> tuple[int, int]:
     """DEC: a - 1. CF is not among the flags it writes and is clear in the mask."""
-    result, flags = sbb(a, 1, 0, width)
-    return result, flags & ~CF
+    result = a - 1 & (1 << width) - 1
+    flags = szp(result, width) | (a ^ 1 ^ result) & AF
+    return result, flags | (OF if a & ~result & 1 << width - 1 else 0)
 
 
 def neg(a: int, width: int) -> tuple[int, int]:

@@ -78,7 +78,11 @@ class Journey:
         unsubscribes = [self._world.recorder.log.subscribe(kind, self._published) for kind in self._watch.kinds]
         try:
             outcome = self._timeline.run(
-                max(left, 0), stop_when=self._phase, stop_at=self._boundary, keep_going=keep_going
+                max(left, 0),
+                stop_when=self._phase,
+                stop_at=self._boundary,
+                barriers=self._watch.barriers,
+                keep_going=keep_going,
             )
         finally:
             for unsubscribe in unsubscribes:

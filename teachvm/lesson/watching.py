@@ -18,14 +18,20 @@ from teachvm.trace.moment import Moment
 from teachvm.vmm.events import GuestResumed
 from teachvm.world.world import World
 
+NOWHERE: frozenset[int] = frozenset()
 LINE_KEPT = 1_000
 """Characters of console output a pattern is looked for in."""
 
 
 class Watch(Protocol):
-    """Recognises one anchor; it is shown every event and every boundary once, in order."""
+    """Recognises one anchor; it is shown every event and every boundary once, in order.
+
+    A boundary without events may be left out where the next instruction is at none of the `barriers`.
+    """
 
     kinds: tuple[type[Event], ...]
+    barriers: frozenset[int] | None
+    """Addresses of instructions it may be reached at without an event; None for any."""
     met: Moment | None
     """Where it was reached, if that is not where `event` or `boundary` said so."""
 
@@ -45,6 +51,7 @@ class _Milestone:
     wanted: Mapping[str, Scalar]
     number: Callable[[], int] | None
     left: int
+    barriers: frozenset[int] | None = NOWHERE
     met: Moment | None = None
 
     def event(self, event: Event) -> bool:
@@ -73,6 +80,7 @@ class _Console:
     left: int
     text: dict[str, str]
     found: dict[str, int]
+    barriers: frozenset[int] | None = NOWHERE
     met: Moment | None = None
 
     def event(self, event: Event) -> bool:
@@ -104,6 +112,7 @@ class _Label:
     here: Callable[[], bool]
     now: Callable[[], Moment]
     left: int
+    barriers: frozenset[int] | None
     met: Moment | None = None
     inside: Moment | None = None
 
@@ -131,6 +140,7 @@ class _After:
     kinds: tuple[type[Event], ...]
     n: Callable[[], int]
     target: int
+    barriers: frozenset[int] | None = None
     met: Moment | None = None
 
     def event(self, event: Event) -> bool:
@@ -147,6 +157,7 @@ class _Condition:
     kinds: tuple[type[Event], ...]
     holds: Callable[[], bool]
     stirred: bool = False
+    barriers: frozenset[int] | None = NOWHERE
     met: Moment | None = None
 
     def event(self, event: Event) -> bool:
@@ -181,6 +192,7 @@ def watch(anchor: Anchor, world: World, scope: WorldScope) -> Watch:
                 lambda: hardware.eip == address and scope.is_at(address, vm, process),
                 lambda: clock.now,
                 left,
+                frozenset((address,)),
             )
         case "after":
             return _After((), lambda: clock.n, clock.n + _count(given["instructions"]))

@@ -27,9 +27,11 @@ class Memory(Bound):
         address: Computes the offset.
         size: Bytes.
         wrap: Mask of the address size.
+        mem: The operand as decoded.
+        popped: The destination of a POP whose address is computed after ESP has moved.
     """
 
-    __slots__ = ("address", "segment", "size", "wrap")
+    __slots__ = ("address", "mem", "popped", "segment", "size", "wrap")
 
     def __init__(self, mem: Mem, address: AddressOf) -> None:
         super().__init__(mem.width)
@@ -37,6 +39,8 @@ class Memory(Bound):
         self.address = address
         self.size = mem.width // 8
         self.wrap = MASK32 if mem.adsize == 32 else 0xFFFF
+        self.mem = mem
+        self.popped = False
 
     def load(self, cpu: Cpu) -> int:
         """Read memory."""
@@ -153,7 +157,9 @@ def bind_memory(mem: Mem, *, popped: bool) -> Memory:
     if mem.adsize == 16:
         return Memory(mem, _address_16(mem.base, mem.index, mem.disp))
     if popped and mem.base == ESP:
-        return Memory(mem, _popped(mem))
+        operand = Memory(mem, _popped(mem))
+        operand.popped = True
+        return operand
     address = _address_32(mem.base, mem.index, mem.scale, mem.disp)
     if mem.width == 32:
         if mem.base is not None and mem.index is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from teachvm.isa.flags import IF
 from teachvm.machine.bus import PhysicalBus, PortBus
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.devices.i8254 import I8254
@@ -110,6 +111,7 @@ class Machine:
         memory: RAM; its contents are kept by checkpoints page by page, not by the registry.
         bus: The physical address space: RAM, and later devices in it.
         board: The devices and the I/O ports.
+        clock: The world's.
         cpu: The processor, just reset: no guest is loaded.
     """
 
@@ -123,6 +125,7 @@ class Machine:
         """
         clock = recorder.clock
         self.name = name
+        self.clock = clock
         self.memory = Memory(memory_bytes)
         self.bus = PhysicalBus(self.memory)
         self.board = devices_for(name, lambda: clock.cycles, recorder)
@@ -131,6 +134,21 @@ class Machine:
         self.cpu.tsc = lambda: clock.cycles
         # A repeated string instruction stops where a device is due, but never before its first iteration.
         self.cpu.budget = lambda: min(LONGEST_REPEAT, max(1, self.board.timer.due - clock.cycles))
+
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Execute instructions compiled, up to the next one before which a device or an interrupt may want something.
+
+        Args:
+            limit: Most instructions.
+            barriers: Linear addresses of instructions that may only be come to, not executed, after the first.
+
+        Returns:
+            How many were completed, each in one cycle; the clock is not moved. 0 says that `Cpu.step` is next.
+        """
+        room = self.board.timer.due - self.clock.cycles
+        if room <= 0 or (self.board.pic.pending and self.cpu.eflags & IF):
+            return 0
+        return self.cpu.burst(min(limit, room), barriers)
 
     def register(self, registry: Registry) -> None:
         """Enter the state of CPU and board in a world's registry, under the machine's name."""

@@ -26,6 +26,7 @@ from teachvm.machine.mmu import Access
 from teachvm.machine.operation import Operation, decoded
 from teachvm.machine.registers import MASK32, InterruptSource, NoInterrupts, Ports
 from teachvm.machine.segmentation import Segmentation
+from teachvm.machine.tiers.engine import NO_BARRIERS, Tiers
 from teachvm.machine.tlb import Tlb
 from teachvm.trace.recorder import Recorder
 from teachvm.trace.state import Registry
@@ -57,6 +58,7 @@ class Cpu(Segmentation):
         "interrupts",
         "tsc",
         "budget",
+        "tiers",
         "_ops",
         "_origin",
         "_code",
@@ -86,6 +88,7 @@ class Cpu(Segmentation):
         self._origin = 0
         self._code = self.segs[CS]
         self._code_cpl = 0
+        self.tiers = None if tlb is None or self._ram is None else Tiers(self, tlb, self._ram)
         if tlb is not None:
             tlb.dropped = self.forget_window
 
@@ -108,6 +111,10 @@ class Cpu(Segmentation):
             self._require_running()
             return 0
         return self.execute_one()
+
+    def burst(self, limit: int, barriers: frozenset[int] = NO_BARRIERS) -> int:
+        """Execute up to `limit` instructions compiled, without a look at interrupts; see `Tiers.run`."""
+        return 0 if self.tiers is None else self.tiers.run(limit, barriers)
 
     def execute_one(self) -> int:
         """Execute one instruction without looking at interrupts; returns and raises as `step`."""
@@ -245,6 +252,18 @@ class Cpu(Segmentation):
             return _decoded(code, bits)
         except Truncated:
             raise general_protection() from None
+
+    def operation_at(self, phys: int, room: int) -> Operation | None:
+        """The instruction that lies in RAM at a physical address, for compilers; None if it is none or longer.
+
+        Args:
+            phys: Where it starts.
+            room: Bytes it may have.
+        """
+        try:
+            return _decoded(self._code_bytes(phys, min(room, MAX_LENGTH)), 32)
+        except (Truncated, Fault):
+            return None
 
     def _code_bytes(self, phys: int, count: int) -> bytes:
         ram = self._ram

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import sys
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
@@ -40,11 +41,13 @@ class CodePage:
     Attributes:
         ops: By default operand size (False: 16, True: 32): offset of the first byte in the page -> decoded instruction.
         bitmap: 4096 bytes, 1 where an instruction has a byte.
+        regions: By linear address and mode of the segments: what was compiled from there, or how often it was reached.
     """
 
-    __slots__ = ("bitmap", "ops")
+    __slots__ = ("bitmap", "ops", "regions")
 
     def __init__(self) -> None:
+        self.regions: dict[tuple[int, int], Any] = {}
         self.ops: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
         self.bitmap = bytearray(PAGE_SIZE)
 
@@ -52,6 +55,7 @@ class CodePage:
         """Forget everything; the dictionaries stay the same objects, so that fetch windows onto them stay good."""
         for ops in self.ops:
             ops.clear()
+        self.regions.clear()
         self.bitmap[:] = bytes(PAGE_SIZE)
 
 
@@ -85,6 +89,8 @@ class Memory:
         self.words = self.bytes_.cast("I")
         self.halves = self.bytes_.cast("H")
         self.guard = bytearray([CLEAN]) * self.page_count
+        self.guarded: Callable[[], None] = _nothing
+        """Called after pages became guarded that were not."""
         self._dirty: list[int] = []
         self._code: dict[int, CodePage] = {}
 
@@ -163,10 +169,8 @@ class Memory:
         if self.guard[pfn] & CLEAN:
             self.guard[pfn] &= ~CLEAN
             self._dirty.append(pfn)
-        if self.guard[pfn] & CODE:
-            start = phys & PAGE_SIZE - 1
-            if self._code[pfn].bitmap.find(1, start, start + count) >= 0:
-                self.forget_code(pfn)
+        if self.guard[pfn] & CODE and self.holds_code(phys, count):
+            self.forget_code(pfn)
 
     # ---- decoded instructions ------------------------------------------------------------------
 
@@ -180,8 +184,16 @@ class Memory:
     def remember_code(self, phys: int, count: int) -> None:
         """Note that `count` bytes of one page were decoded, so that a write to any of them forgets the page's code."""
         pfn, start = phys >> PAGE_SHIFT, phys & PAGE_SIZE - 1
+        if not self.guard[pfn]:
+            self.guarded()
         self.guard[pfn] |= CODE
         self.code_page(pfn).bitmap[start : start + count] = b"\x01" * count
+
+    def holds_code(self, phys: int, count: int) -> bool:
+        """Whether an instruction was decoded from any of `count` bytes of one page."""
+        page = self._code.get(phys >> PAGE_SHIFT)
+        start = phys & PAGE_SIZE - 1
+        return page is not None and page.bitmap.find(1, start, start + count) >= 0
 
     def forget_code(self, pfn: int | None = None) -> None:
         """Drop the decoded instructions of a page, or of all pages."""
@@ -210,3 +222,8 @@ class Memory:
         for pfn in self._dirty:
             self.guard[pfn] |= CLEAN
         self._dirty.clear()
+        self.guarded()
+
+
+def _nothing() -> None:
+    """Nobody keeps pages in mind."""

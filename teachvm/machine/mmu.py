@@ -71,6 +71,9 @@ class Mmu(Registers):
 
         Source: Intel SDM Vol. 3A, §4.10.
         """
+        known = (self._writes if access is Access.WRITE else self._reads)[3 if user else 0].get(linear >> 12)
+        if known is not None:
+            return known | linear & 0xFFF
         frame = self._resolve(linear, access, user) if self.cr0 & CR0_PG else linear & paging.FRAME
         ram = self._ram
         if ram is not None and self.tlb is not None and frame < ram.size:

@@ -8,6 +8,7 @@ Source: Intel SDM Vol. 3A, §3.4 and §3.5 (selectors, descriptors), §5.5 to §
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from teachvm.isa.descriptors import (
@@ -67,7 +68,13 @@ def find_descriptor(cpu: Segmentation, selector: int) -> Descriptor | None:
     if linear is None:
         return None
     raw = cpu.read_linear(linear, DESCRIPTOR_SIZE).to_bytes(DESCRIPTOR_SIZE, "little")
-    return Descriptor(linear, raw, Segment.unpack(selector, raw))
+    return Descriptor(linear, raw, _unpacked(selector, raw))
+
+
+@lru_cache(maxsize=1 << 10)
+def _unpacked(selector: int, raw: bytes) -> Segment:
+    """The same bytes are the same object, so that who compares segment registers is done soon."""
+    return Segment.unpack(selector, raw)
 
 
 def require_descriptor(cpu: Segmentation, selector: int, vector: int = Vector.GP) -> Descriptor:
@@ -98,6 +105,8 @@ def require_code_descriptor(cpu: Segmentation, selector: int) -> Descriptor:
 
 def at_cpl(segment: Segment, cpl: int) -> Segment:
     """The segment with the CPL in its selector's low two bits, as CS holds it."""
+    if segment.selector & 3 == cpl:
+        return segment
     return replace(segment, selector=segment.selector & 0xFFFC | cpl)
 
 

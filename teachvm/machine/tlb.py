@@ -56,11 +56,13 @@ class Tlb:
 
     State: `entries` (set * 4 + way) and `victims` (per set, the way to replace next). Not state are the page maps the
     CPU keeps here to find resident pages fast: by CPL, for reads and for writes. They hold a part of what the entries
-    allow at present, and lose a page when its entry goes.
+    allow at present, and lose a page when its entry goes. Compiled code has three of its own, `near_reads`,
+    `near_writes` and `near_code`, from linear page number to address in memory minus linear address: pages that may be
+    read, that may be written, and that may be written where they hold no decoded instruction.
     """
 
     STATE: ClassVar[tuple[str, ...]] = ("entries", "victims")
-    DERIVED: ClassVar[tuple[str, ...]] = ("reads", "writes", "dropped")
+    DERIVED: ClassVar[tuple[str, ...]] = ("reads", "writes", "near_reads", "near_writes", "near_code", "dropped")
 
     def __init__(self) -> None:
         self.entries: list[TlbEntry | None] = [None] * (SETS * WAYS)
@@ -69,6 +71,9 @@ class Tlb:
         supervisor_writes: PageMap = {}
         self.reads: tuple[PageMap, ...] = (supervisor_reads, supervisor_reads, supervisor_reads, {})
         self.writes: tuple[PageMap, ...] = (supervisor_writes, supervisor_writes, supervisor_writes, {})
+        self.near_reads: tuple[PageMap, ...] = _by_privilege()
+        self.near_writes: tuple[PageMap, ...] = _by_privilege()
+        self.near_code: tuple[PageMap, ...] = _by_privilege()
         self.dropped: Callable[[], None] = _nothing
         """Called after a translation went away; the CPU drops its fetch window."""
 
@@ -119,10 +124,16 @@ class Tlb:
 
     def forget(self) -> None:
         """Drop the derived page maps only: nothing that can be observed."""
-        for maps in (self.reads, self.writes):
+        for maps in (self.reads, self.writes, self.near_reads, self.near_writes, self.near_code):
             maps[0].clear()
             maps[3].clear()
         self.dropped()
+
+    def forget_near_writes(self) -> None:
+        """Some page of memory is guarded from now on: compiled code has to ask again before it stores anywhere."""
+        for maps in (self.near_writes, self.near_code):
+            maps[0].clear()
+            maps[3].clear()
 
     def restored(self) -> None:
         """The entries were replaced by a checkpoint's."""
@@ -137,10 +148,16 @@ class Tlb:
         if entry is None:
             return
         self.entries[index] = None
-        for maps in (self.reads, self.writes):
+        for maps in (self.reads, self.writes, self.near_reads, self.near_writes, self.near_code):
             maps[0].pop(entry.vpn, None)
             maps[3].pop(entry.vpn, None)
         self.dropped()
+
+
+def _by_privilege() -> tuple[PageMap, ...]:
+    """One map for supervisor accesses, at CPL 0 to 2, and one for user accesses."""
+    supervisor: PageMap = {}
+    return supervisor, supervisor, supervisor, {}
 
 
 def _nothing() -> None:

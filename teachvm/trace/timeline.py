@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -20,6 +21,17 @@ CHECKPOINT_SPACING = 4_096
 
 PHASE_COST = 8
 
+COMPILED_PER_UNIT = 16
+"""Compiled instructions that cost as much as one unit."""
+
+LONGEST_BURST = 1 << 14
+"""Most compiled instructions before somebody is asked whether to go on: a few milliseconds."""
+
+ASKED_EVERY = 64
+"""Units between two questions whether to go on."""
+
+NOWHERE: frozenset[int] = frozenset()
+
 
 class Subject(Protocol):
     """What a timeline moves: a deterministic world."""
@@ -33,6 +45,17 @@ class Subject(Protocol):
 
     def unit(self) -> bool:
         """Execute from `(n, 0)` to `(n + 1, 0)`; False when nothing can run any more."""
+
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Complete instructions fast, as far as they have no phases and no facts.
+
+        Args:
+            limit: Most instructions.
+            barriers: Addresses of instructions that may only be come to, not executed, after the first.
+
+        Returns:
+            How many; 0 says that `unit` has to do the next one.
+        """
 
 
 class Input(Protocol):
@@ -74,8 +97,10 @@ class Timeline:
         self._log = subject.recorder.log
         self._checkpoints = Checkpoints(subject.registry, subject.memories, self._log)
         self._spacing = spacing
-        self._cost = 0
+        self._cost = 0.0
+        """In units, since the last checkpoint."""
         self._inputs: dict[int, list[Input]] = {}
+        self._input_numbers: list[int] = []
         self.frontier = START
         self.forks: list[Fork] = []
         self._checkpoints.take(self._clock.n)
@@ -110,6 +135,7 @@ class Timeline:
         *,
         stop_when: Callable[[Event], bool] | None = None,
         stop_at: Callable[[], bool] | None = None,
+        barriers: frozenset[int] | None = None,
         keep_going: Callable[[], bool] | None = None,
     ) -> Outcome:
         """Execute until something asks to stop.
@@ -118,18 +144,28 @@ class Timeline:
             limit: Most units to complete.
             stop_when: Asked at each phase later than the present one; true stops inside the unit, at that phase.
             stop_at: Asked at each instruction boundary after the first; true stops there.
-            keep_going: Asked every 64 units; false pauses (for time slices, which the core knows nothing of).
+            barriers: Addresses of instructions before which `stop_at` has to be asked; elsewhere it is asked after
+                units that record facts, and now and then. None: asked at every boundary.
+            keep_going: Asked every 64 units, or after a burst; false pauses (for time slices, of which the core knows
+                nothing).
         """
         start = self._clock.now
         self._to_boundary()
         if stop_when is not None:
             self._recorder.stop_when = _later_than(start, stop_when)
+        if stop_at is None:
+            barriers = NOWHERE
+        done, asked = 0, 0
         try:
-            for count in range(limit):
-                if keep_going is not None and count and not count & 63 and not keep_going():
-                    return Outcome.PAUSED
-                if not self._unit():
+            while done < limit:
+                if keep_going is not None and done - asked >= ASKED_EVERY:
+                    asked = done
+                    if not keep_going():
+                        return Outcome.PAUSED
+                count = self._advance(limit - done, barriers)
+                if not count:
                     return Outcome.ENDED
+                done += count
                 if stop_at is not None and stop_at():
                     return Outcome.REACHED
         except PhaseReached:
@@ -165,7 +201,7 @@ class Timeline:
         nearest = self._checkpoints.nearest(moment.n)
         if here.phase or here.n > moment.n or nearest > here.n:
             self._restore(nearest)
-        while self._clock.n < moment.n and self._unit():
+        while self._clock.n < moment.n and self._advance(moment.n - self._clock.n):
             pass
         if moment.phase and self._clock.n == moment.n:
             self._checkpoints.take_dense(moment.n)
@@ -230,7 +266,7 @@ class Timeline:
             while self._clock.now < stop:
                 if stop_at is not None and stop_at():
                     found[:] = [self._clock.now]
-                if not self._unit():
+                if not self._advance(max(1, stop.n - self._clock.n), None if stop_at is not None else NOWHERE):
                     break
         finally:
             unsubscribe()
@@ -250,11 +286,25 @@ class Timeline:
             self._checkpoints.drop_after(now)
             self._log.truncate()
         self._inputs.setdefault(now, []).append(given)
+        self._input_numbers = sorted(self._inputs)
         given.apply(self._subject)
         self.frontier = Moment(now)
         self._checkpoints.take(now)
 
     # ---- inside --------------------------------------------------------------------------------
+
+    def _advance(self, limit: int, barriers: frozenset[int] | None = NOWHERE) -> int:
+        """Complete at least one unit, and fast at most `limit`; returns how many, 0 when nothing can run any more."""
+        if limit > 1 and barriers is not None:
+            number = self._clock.n
+            place = bisect_right(self._input_numbers, number)
+            if place < len(self._input_numbers):
+                limit = min(limit, self._input_numbers[place] - number)
+            done = self._subject.burst(min(limit, LONGEST_BURST), barriers)
+            if done:
+                self._arrived(done / COMPILED_PER_UNIT)
+                return done
+        return 1 if self._unit() else 0
 
     def _unit(self) -> bool:
         clock = self._clock
@@ -263,19 +313,24 @@ class Timeline:
             return False
         if clock.n == before:
             return False
-        for given in self._inputs.get(clock.n, ()):
-            given.apply(self._subject)
-        self._cost += 1 + PHASE_COST * clock.last_phases
-        if self._cost >= self._spacing:
-            self._checkpoints.take(clock.n)
-            self._cost = 0
+        self._arrived(1 + PHASE_COST * clock.last_phases)
         return True
+
+    def _arrived(self, cost: float) -> None:
+        """The world came to an instruction boundary, at a cost."""
+        number = self._clock.n
+        for given in self._inputs.get(number, ()):
+            given.apply(self._subject)
+        self._cost += cost
+        if self._cost >= self._spacing:
+            self._checkpoints.take(number)
+            self._cost = 0.0
 
     def _to_boundary(self) -> None:
         number = self._clock.n
         if self._clock.phase:
             self._restore(self._checkpoints.nearest(number))
-            while self._clock.n < number and self._unit():
+            while self._clock.n < number and self._advance(number - self._clock.n):
                 pass
             self._checkpoints.take_dense(number)
 
@@ -286,7 +341,7 @@ class Timeline:
 
     def _restore(self, number: int) -> None:
         self._checkpoints.restore(number)
-        self._cost = 0
+        self._cost = 0.0
 
 
 def _any(event: Event) -> bool:

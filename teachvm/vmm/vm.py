@@ -138,19 +138,23 @@ class Vm:
         """Let the processor do the next thing for this VM."""
         self.engine.turn()
 
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Let the hardware complete instructions of this VM's guest for which nobody is needed."""
+        return self.engine.burst(limit, barriers)
+
     # ---- the guest's time ----------------------------------------------------------------------
 
     def guest_time(self) -> int:
         """The guest's clock in cycles of 10 MHz."""
         return self.time
 
-    def completed(self, cycles: int, *, direct: bool) -> None:
-        """The guest completed an instruction."""
+    def completed(self, cycles: int, *, direct: bool, instructions: int = 1) -> None:
+        """The guest completed an instruction, or several."""
         self.time += cycles
         if direct:
-            self.direct += 1
+            self.direct += instructions
         else:
-            self.emulated += 1
+            self.emulated += instructions
 
     def service(self) -> None:
         """Bring the virtual devices up to the guest's time."""

@@ -97,6 +97,15 @@ class World:
             host.turn()
         return True
 
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Complete up to `limit` instructions compiled, where nothing but registers and memory changes; see `unit`.
+
+        Args:
+            limit: Most instructions.
+            barriers: Linear addresses of instructions that may only be come to, not executed, after the first.
+        """
+        return 0 if self.host.stopped is not None else self.host.burst(limit, barriers)
+
     def _end(self, reason: StopReason) -> None:
         if not self.ended:
             self.ended = True

@@ -75,6 +75,16 @@ class Mixer:
     def memories(self) -> tuple[TinyMemory, ...]:
         return (self.memory,)
 
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Units without phases, as far as their state is in no barrier."""
+        clock = self.recorder.clock
+        before = clock.n
+        while clock.n - before < limit and self.state % 4 == 0 and clock.n < self.length:
+            if clock.n > before and self.state in barriers:
+                break
+            self.unit()
+        return clock.n - before
+
     def unit(self) -> bool:
         clock = self.recorder.clock
         if clock.n >= self.length:

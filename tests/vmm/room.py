@@ -169,6 +169,9 @@ class Room:
     def memories(self) -> tuple[Memory, ...]:
         return (self.machine.memory,)
 
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        return 0 if self.host.stopped is not None else self.host.burst(limit, barriers)
+
     def unit(self) -> bool:
         before = self.clock.n
         while self.clock.n == before:

@@ -19,6 +19,9 @@ class Engine(Protocol):
     def turn(self) -> None:
         """Let the processor do the next thing: one guest instruction, or one entry into the VMM."""
 
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Complete up to `limit` guest instructions directly on the processor; 0 says that `turn` is next."""
+
     def drop_derived(self) -> int:
         """Throw away everything that can be computed again; the guest sees no change.
 

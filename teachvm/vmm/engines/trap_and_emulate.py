@@ -86,6 +86,17 @@ class TrapAndEmulate:
         except CpuStopped as stop:
             self._stop(stop)
 
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Let the hardware complete instructions of the guest up to the next one that its timer may interrupt."""
+        if not self.vcpu.in_guest:
+            return 0
+        count = self.host.machine.burst(limit, barriers)
+        if count:
+            self.vm.completed(count, direct=True, instructions=count)
+            self.vcpu.retired = True
+            self.clock.retire_all(count)
+        return count
+
     def _run_guest(self) -> None:
         clock, hardware, board = self.clock, self.hardware, self._board
         if clock.cycles >= board.timer.due:

@@ -1,0 +1,93 @@
+"""A world in which code is compiled goes through exactly the states of one in which nothing is."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from teachvm.trace.moment import Moment
+from teachvm.trace.timeline import Timeline
+from teachvm.vmm.techniques import Technique
+from teachvm.world.build import build
+from teachvm.world.spec import HostSpec, ProgramSpec, VmSpec, WorldSpec
+from teachvm.world.world import World
+
+PROGRAMS = ("sieve", "spinner", "hello")
+WORLDS = (
+    (Technique.BARE_METAL, 1),
+    (Technique.TRAP_AND_EMULATE, 1),
+    (Technique.TRAP_AND_EMULATE, 2),
+)
+
+
+def made(technique: Technique, count: int, program: str, *, compiled: bool) -> Timeline:
+    vms = tuple(
+        VmSpec(name, "tinyos", programs=(ProgramSpec(program),), technique=technique)
+        for name in ("alpha", "beta")[:count]
+    )
+    world = build(WorldSpec(HostSpec(vms=vms)))
+    tiers = world.host.machine.cpu.tiers
+    assert tiers is not None
+    tiers.enabled = compiled
+    return Timeline(world)
+
+
+def same_at(stops: list[int], technique: Technique, count: int, program: str) -> None:
+    plain, fast = (made(technique, count, program, compiled=compiled) for compiled in (False, True))
+    for stop in stops:
+        plain.run(stop)
+        fast.run(stop)
+        assert plain.position == fast.position
+        assert plain.digest() == fast.digest()
+
+
+@settings(max_examples=5)
+@given(
+    st.lists(st.integers(1, 9_000), min_size=2, max_size=3), st.sampled_from(WORLDS), st.sampled_from(PROGRAMS)
+)
+def test_digests_are_equal_wherever_a_world_is_stopped(
+    stops: list[int], which: tuple[Technique, int], program: str
+) -> None:
+    same_at(stops, *which, program)
+
+
+@pytest.mark.soak
+@settings(max_examples=60)
+@given(
+    st.lists(st.integers(1, 60_000), min_size=2, max_size=6), st.sampled_from(WORLDS), st.sampled_from(PROGRAMS)
+)
+def test_digests_are_equal_in_long_runs(stops: list[int], which: tuple[Technique, int], program: str) -> None:
+    same_at(stops, *which, program)
+
+
+@pytest.mark.parametrize("which", WORLDS, ids=lambda which: f"{which[0].value}-{which[1]}")
+def test_going_back_and_forth_over_compiled_code_finds_the_same_digests(which: tuple[Technique, int]) -> None:
+    timeline = made(*which, "spinner", compiled=True)
+    seen = {}
+    for _ in range(6):
+        timeline.run(7_001)
+        seen[timeline.position] = timeline.digest()
+    for moment in (*reversed(seen), *seen):
+        timeline.seek(moment)
+        assert (timeline.position, timeline.digest()) == (moment, seen[moment])
+    there = Moment(timeline.position.n - 1)
+    assert timeline.back_instruction() == there
+
+
+def test_a_barrier_is_asked_about_each_time_it_is_come_to() -> None:
+    timeline = made(Technique.BARE_METAL, 1, "spinner", compiled=True)
+    timeline.run(20_000)
+    world = timeline._subject
+    assert isinstance(world, World)
+    cpu = world.host.machine.cpu
+    address = cpu.eip
+    plain = made(Technique.BARE_METAL, 1, "spinner", compiled=False)
+    plain.run(20_000)
+    other = plain._subject
+    assert isinstance(other, World)
+    for _ in range(200):
+        timeline.run(10_000, stop_at=lambda: cpu.eip == address, barriers=frozenset((address,)))
+        plain.run(10_000, stop_at=lambda: other.host.machine.cpu.eip == address)
+        assert timeline.position == plain.position
+    assert timeline.digest() == plain.digest()
