@@ -81,7 +81,7 @@ def who(running: int = 2, traps: str = "14") -> CardView:
     stats = StatsView(
         (
             Stat("Traps so far", traps),
-            Stat("Guest instructions", "2\u202f318"),
+            Stat("Instructions", "2\u202f318"),
             Stat("Cycles in VMM", "92\u202f%", "vmm"),
         ),
         (Share("program", 0.05, "program"), Share("kernel", 0.03, "kernel"), Share("VMM", 0.92, "vmm", True)),

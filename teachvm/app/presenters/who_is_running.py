@@ -221,7 +221,7 @@ def _stats(scene: Scene) -> StatsView:
     traps = _entries(scene) if scene.virtualized else totals.traps
     stats = [
         Stat("Traps so far", count(traps), tip=_traps_tip(scene)),
-        Stat("Guest instructions", count(done), tip=Tip("Guest instructions", _done_text(scene, traps))),
+        Stat("Instructions", count(done), tip=Tip("Instructions", _done_text(scene, traps))),
     ]
     if scene.virtualized:
         shares.append(Share("VMM", totals.vmm / all_cycles, "vmm", pattern=True))

@@ -36,6 +36,9 @@ SHAPES: dict[str, CardShape] = {
 TABLE_WIDTH = 300
 """A small card at least as wide holds a table."""
 
+COLUMNS, ROOMY = 3, 1500.0
+"""More columns than that only on a stage at least so wide: a console and a listing want width more than height."""
+
 DEFAULT = CardShape("tall", 300, 220, 20)
 
 
@@ -65,7 +68,7 @@ def plan(card_ids: tuple[str, ...], room: float = 1200.0) -> Plan:
             last.append(name)
         else:
             columns.append([name])
-    if _need(columns) > room:
+    if _need(columns) > room or (len(columns) > COLUMNS and room < ROOMY):
         columns = _merged(columns)
     rows = [tuple(tuple(column) for column in part) for part in _folded(columns, room)]
     return Plan((*(((name,),) for name in wide), *rows))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from PySide6.QtCore import QEasingCurve, QVariantAnimation
 
 from teachvm.app.notation import percent
@@ -14,13 +16,35 @@ from teachvm.ui.widgets.ink import TINT, Area, Edge, Mark, Sign, Spot, Wire, Wor
 
 PAD = 14.0
 INNER = 16.0
-GAP = 26.0
 FALL_MS = 180
 """How long the outline takes to move to another actor."""
 
 
+class Density(NamedTuple):
+    """Room between two actors, room for a crossing between them, and whether all say what they do."""
+
+    gap: float
+    crossing: float
+    details: bool
+
+
+DENSITIES = (Density(26, 26, True), Density(10, 22, True), Density(6, 20, False))
+"""From airy to dense: the first that fits is taken; in the last one only the actor that runs says what it does."""
+
+
+class _Sheet(NamedTuple):
+    """What is being set, and how."""
+
+    width: float
+    density: Density
+    marks: list[Mark]
+    spots: list[Spot]
+
+
 class ActorStack(Canvas):
     """Paints an `ActorsView`; when control moves, the bright outline moves with it."""
+
+    fills = True
 
     def __init__(self, look: Look, name: str = "actors") -> None:
         super().__init__(look, name)
@@ -53,60 +77,79 @@ class ActorStack(Canvas):
         self._moved = value
         self.refresh()
 
+    def least_height(self) -> float:
+        """As high as it is at its densest."""
+        return self._set(self.width() / self.look.zoom, DENSITIES[-1]).height
+
+    def most_height(self) -> float:
+        """As high as it is at its airiest: what is left is for what stands below."""
+        return self._set(self.width() / self.look.zoom, DENSITIES[0]).height
+
     def compose(self, width: float, height: float) -> Picture:
-        """Set the actors from least to most privileged."""
-        marks: list[Mark] = []
-        spots: list[Spot] = []
+        """Set the actors from least to most privileged, as airy as there is room for."""
+        for density in DENSITIES[:-1]:
+            picture = self._set(width, density)
+            if picture.height <= height:
+                return picture
+        return self._set(width, DENSITIES[-1])
+
+    def _set(self, width: float, density: Density) -> Picture:
+        sheet = _Sheet(width, density, [], [])
         boxes: list[tuple[float, float]] = []
         y = 12.0
         for at, actor in enumerate(self._view.actors):
-            high = self._actor(actor, y, width, marks, spots)
+            high = self._actor(actor, y, sheet)
             boxes.append((y, high))
             y += high
             if at + 1 < len(self._view.actors):
-                self._between(at, y, width, marks, spots)
-                y += GAP
-        marks += self._outline(boxes, width)
-        return Picture(marks, spots, y + 12)
+                y += self._between(at, y, sheet)
+        sheet.marks.extend(self._outline(boxes, width))
+        return Picture(sheet.marks, sheet.spots, y + 12)
 
-    def _actor(self, actor: Actor, y: float, width: float, marks: list[Mark], spots: list[Spot]) -> float:
-        wide = width - 2 * PAD
-        detail = put(actor.detail, PAD + INNER, y + 37, wide - 2 * INNER, 18, fonts.SMALL)
-        high = 46 + max(detail.height, 18.0)
+    def _actor(self, actor: Actor, y: float, sheet: _Sheet) -> float:
+        """Set one actor; returns its height."""
+        wide = sheet.width - 2 * PAD
+        told = sheet.density.details or actor.running
+        detail = put(actor.detail if told else (), PAD + INNER, y + 37, wide - 2 * INNER, 18, fonts.SMALL)
+        high = 46 + max(detail.height, 18.0) if told else 36.0
+        top = y + (12 if told else 7)
         settled = actor.running and self._moved >= 1
-        tint = TINT if settled else 0.0
-        marks += [
-            Area(PAD, y, wide, high, actor.role, tint, "line", 1.0, 10, base="card2"),
-            Edge(PAD, y, wide, high, actor.role, 4, 10),
-        ]
         name = fonts.elided(actor.name, fonts.NAME, wide - 2 * INNER - 20)
-        marks.append(Words(PAD + INNER, y + 12, wide - 2 * INNER - 20, 22, name, fonts.NAME, "text"))
-        letter_x = PAD + wide - INNER - 14
-        marks.append(Words(letter_x, y + 12, 16, 22, actor.letter, fonts.MONO_STRONG, actor.role, "center"))
-        marks += detail.marks
+        sheet.marks.extend(
+            (
+                Area(PAD, y, wide, high, actor.role, TINT if settled else 0.0, "line", 1.0, 10, base="card2"),
+                Edge(PAD, y, wide, high, actor.role, 4, 10),
+                Words(PAD + INNER, top, wide - 2 * INNER - 20, 22, name, fonts.NAME, "text"),
+                Words(PAD + wide - INNER - 14, top, 16, 22, actor.letter, fonts.MONO_STRONG, actor.role, "center"),
+                *detail.marks,
+            )
+        )
         state = ", running now" if actor.running else ""
         words = "".join(span.text for span in actor.detail)
-        spots.append(Spot(PAD, y, wide, high, actor.tip, copy=actor.name, name=f"{actor.name}, {words}{state}"))
-        spots += detail.spots
+        sheet.spots.append(Spot(PAD, y, wide, high, actor.tip, copy=actor.name, name=f"{actor.name}, {words}{state}"))
+        sheet.spots.extend(detail.spots)
         return high
 
-    def _between(self, above: int, y: float, width: float, marks: list[Mark], spots: list[Spot]) -> None:
+    def _between(self, above: int, y: float, sheet: _Sheet) -> float:
+        """Set what lies between two actors; returns its height."""
         crossing = self._view.crossing
         if crossing is None or crossing.above != above:
-            marks.append(Wire(((width / 2, y + 3), (width / 2, y + GAP - 3)), "line", 1.0))
-            return
-        self._crossing(crossing, y, width, marks, spots)
+            gap = sheet.density.gap
+            sheet.marks.append(Wire(((sheet.width / 2, y + 2), (sheet.width / 2, y + gap - 2)), "line", 1.0))
+            return gap
+        self._crossing(crossing, y, sheet)
+        return sheet.density.crossing
 
     @staticmethod
-    def _crossing(crossing: Crossing, y: float, width: float, marks: list[Mark], spots: list[Spot]) -> None:
-        room = width - 2 * PAD - 16
-        said = fonts.elided(crossing.text, fonts.SMALL_STRONG, room)
+    def _crossing(crossing: Crossing, y: float, sheet: _Sheet) -> None:
+        high = sheet.density.crossing
+        said = fonts.elided(crossing.text, fonts.SMALL_STRONG, sheet.width - 2 * PAD - 16)
         wide = fonts.width(said, fonts.SMALL_STRONG)
-        x = (width - wide - 16) / 2
+        x = (sheet.width - wide - 16) / 2
         icon = "fall" if crossing.down else "rise"
-        marks.append(Sign(x, y + GAP / 2 - 5, 11, 11, icon, crossing.role))
-        marks.append(Words(x + 16, y, wide, GAP, said, fonts.SMALL_STRONG, crossing.role))
-        spots.append(Spot(x, y, wide + 16, GAP, crossing.tip, copy=crossing.text, name=crossing.text))
+        sheet.marks.append(Sign(x, y + high / 2 - 5, 11, 11, icon, crossing.role))
+        sheet.marks.append(Words(x + 16, y, wide, high, said, fonts.SMALL_STRONG, crossing.role))
+        sheet.spots.append(Spot(x, y, wide + 16, high, crossing.tip, copy=crossing.text, name=crossing.text))
 
     def _outline(self, boxes: list[tuple[float, float]], width: float) -> list[Mark]:
         """The bright frame around the running actor, or on its way to it."""

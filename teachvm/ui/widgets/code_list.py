@@ -21,8 +21,8 @@ LABEL_GAP = 6.0
 PAD = 14.0
 BYTES_MOST = 21
 """Characters of the bytes column: seven bytes; longer instructions end in an ellipsis."""
-BYTES_LEAST = 8
-"""With less room than for three bytes, the column is left out."""
+BYTES_LEAST = 14
+"""With less room than for five bytes, or all there are, the column is left out."""
 STEP_PITCH = 20.0
 
 

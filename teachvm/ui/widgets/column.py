@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -32,6 +33,9 @@ from teachvm.ui.widgets.hex_grid import HexGrid
 from teachvm.ui.widgets.lanes import Lanes
 from teachvm.ui.widgets.pairs import Chips, PairsTable
 from teachvm.ui.widgets.table import Table
+
+QWIDGETSIZE_MAX = (1 << 24) - 1
+"""Qt's largest widget height."""
 
 
 class BlockWidget(Protocol):
@@ -152,7 +156,8 @@ class BlockColumn(QScrollArea):
         spare = max(0, room - sum(needs))
         fillers = [at for at, widget in enumerate(self.blocks) if getattr(widget, "fills", False)]
         for order, at in enumerate(fillers):
-            needs[at] += spare * (order + 1) // len(fillers) - spare * order // len(fillers)
+            share = spare * (order + 1) // len(fillers) - spare * order // len(fillers)
+            needs[at] += min(share, max(0, self._most(self.blocks[at]) - needs[at]))
         total = sum(needs)
         self._stack.resize(QSize(width, max(total, room)))
         y = 0
@@ -160,6 +165,11 @@ class BlockColumn(QScrollArea):
             widget.setGeometry(0, y, width, need)
             y += need
         self.verticalScrollBar().setSingleStep(self.look.px(26))
+
+    def _most(self, widget: QWidget) -> int:
+        """Widget height beyond which a block that fills has no use for more."""
+        most: Callable[[], float] | None = getattr(widget, "most_height", None)
+        return QWIDGETSIZE_MAX if most is None else math.ceil(most() * self.look.zoom)
 
     @staticmethod
     def _need(widget: QWidget, width: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent, QTextCharFormat, QTextCursor, QTextOption
 from PySide6.QtWidgets import QLabel, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
 
@@ -34,6 +34,7 @@ class Console(QWidget):
         self.text.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
         self.text.setPlaceholderText(self._view.empty)
         self.text.setTabChangesFocus(True)
+        self.text.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.text.document().setDocumentMargin(0)
         look.dress(self.text, fonts.MONO)
         layout = QVBoxLayout(self)

@@ -33,10 +33,17 @@ from teachvm.ui.widgets.routes import Rect, route
 LARGEST = 1.35
 """How far type and boxes grow in a large card; beyond, only the distances do."""
 SMALLEST = 0.72
+TIGHT_ACROSS, TIGHT_DOWN = 1.12, 1.25
+"""How much less than distances type shrinks in a small card: there is air between shapes, more above than beside."""
 LIGHT_MS = 180
 """How long a shape takes to light up."""
 LIT = 0.26
 """Opacity of a bright shape's fill."""
+
+
+def _type_for(stretch: float, tight: float) -> float:
+    """How large type is where the layout is stretched by so much: as large as nominal as long as there is air."""
+    return stretch if stretch >= 1 else min(1.0, stretch * tight)
 
 
 def _quietly(text: Text) -> Text:
@@ -108,7 +115,8 @@ class Diagram(Canvas):
         self._marks, self._spots, self._rects = [], [], {}
         view = self._view
         self._sx, self._sy = width / view.width, height / view.height
-        self._type = round(min(max(min(self._sx, self._sy), SMALLEST), LARGEST) * 20) / 20
+        roomy = min(_type_for(self._sx, TIGHT_ACROSS), _type_for(self._sy, TIGHT_DOWN))
+        self._type = round(min(max(roomy, SMALLEST), LARGEST) * 20) / 20
         boxes: list[Mark] = []
         for shape in view.shapes:
             if not isinstance(shape, Arrow):

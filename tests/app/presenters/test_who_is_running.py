@@ -113,11 +113,11 @@ def test_with_two_vms_the_one_that_has_the_processor_is_shown(two_runs: Control)
 
 def test_traps_and_instructions_are_counted_from_the_beginning() -> None:
     control = tinyos()
-    assert stats(control) == {"Traps so far": "0", "Guest instructions": "0", "Cycles in VMM": "0\u202f%"}
+    assert stats(control) == {"Traps so far": "0", "Instructions": "0", "Cycles in VMM": "0\u202f%"}
     for _ in range(3):
         control.step(Grain.TRAP)
     assert stats(control)["Traps so far"] == "3"
-    assert stats(control)["Guest instructions"] == "5"
+    assert stats(control)["Instructions"] == "5"
 
 
 def test_the_trap_count_is_the_ledgers_plus_the_one_going_on(whole_run: Control) -> None:
