@@ -24,6 +24,7 @@ def timed(window: MainWindow, action: str, count: int) -> list[float]:
     return sorted(taken)
 
 
+@pytest.mark.soak
 def test_a_step_is_painted_in_33_ms_with_four_cards(opened: MainWindow) -> None:
     opened.page.stage.show_cards(("who-is-running", "guest-code", "vcpu-and-cpu", "console"))
     settle(opened)
