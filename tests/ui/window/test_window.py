@@ -275,14 +275,6 @@ def test_no_text_of_the_window_is_cut_in_any_theme_or_size(opened: MainWindow, t
         assert problems(opened) == []
 
 
-def test_no_text_is_cut_in_any_beat(opened: MainWindow, qtbot: QtBot) -> None:
-    for _ in bridge_of(opened).session.lesson.beats:
-        assert problems(opened) == []
-        press(opened, qtbot, "next-trap")
-        assert problems(opened) == []
-        press(opened, qtbot, "next-beat")
-
-
 def test_everything_interactive_has_a_name(opened: MainWindow) -> None:
     assert unnamed(opened) == []
 
