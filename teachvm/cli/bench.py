@@ -15,7 +15,9 @@ from teachvm.cli.exits import CommandError
 @click.option("--steps", type=click.IntRange(20, 100_000), default=300, show_default=True, help="Steps to time.")
 @click.option("--json", "as_json", is_flag=True, help="Figures as JSON.")
 def bench(steps: int, as_json: bool) -> None:
-    """Measure the app without a screen: its start, and a step to the finished repaint of lesson 03's four cards.
+    """Measure the app: its start, and a step to its repaint.
+
+    A step counts to the finished repaint of lesson 03's four cards, offscreen.
 
     The figures are wall-clock time and mean something on a machine that does nothing else.
 
