@@ -233,9 +233,10 @@ class Control:
         return self._begun_at in self.focus.breakpoints
 
     def _next_instruction(self) -> int | None:
-        """Linear address of the next instruction of the guest that has the processor; None if nobody has it."""
+        """Linear address of the next instruction of the guest that has the processor, or gets it; None if none does."""
         host = self.world.host
-        tenant = host.tenants.get(host.scheduler.current or "")
+        name = host.scheduler.current or next(iter(host.scheduler.waiting), "")
+        tenant = host.tenants.get(name)
         if tenant is None:
             return None
         cpu = tenant.vcpu.cpu if isinstance(tenant, Vm) and not tenant.vcpu.in_guest else host.machine.cpu

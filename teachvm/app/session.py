@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from teachvm.app import telling
 from teachvm.app.comparison import Comparison
 from teachvm.app.control import Control, Direction, Notice
-from teachvm.app.flow import Flow
+from teachvm.app.flow import Flow, Waiting
 from teachvm.app.focus import Focus
 from teachvm.app.presentation import CardView
 from teachvm.app.presenters import present
@@ -20,6 +21,7 @@ from teachvm.lesson.model import Lesson
 from teachvm.lesson.progress import LessonRun, Stage
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
+from teachvm.trace.timeline import Input
 from teachvm.vmm.techniques import Technique
 from teachvm.world.build import build
 from teachvm.world.inputs import ConsoleTyped, DerivedDropRequested
@@ -98,7 +100,7 @@ class Session:
 
     def rail(self) -> RailView:
         """The beat as the student reads it."""
-        rail = self.flow.rail()
+        rail = telling.rail(self.flow)
         written = self.lesson.spec.host.vms[0].technique
         present = self.control.world.spec.host.vms[0].technique
         if present is written:
@@ -143,8 +145,7 @@ class Session:
             self.next_beat()
             return
         self.control.step(grain)
-        self.flow.moved()
-        self._look()
+        self._moved()
 
     def back(self, grain: Grain) -> None:
         """Go backwards by a grain."""
@@ -153,24 +154,31 @@ class Session:
             self.previous_beat()
             return
         self.control.back(grain)
-        self.flow.moved()
+        self._moved()
 
     def seek(self, moment: Moment) -> None:
         """Move the whole machine to a moment."""
         self.stop()
         self.control.seek(moment)
-        self.flow.moved()
+        self._moved()
 
     def start(self, direction: Direction = Direction.FORWARD) -> None:
-        """Begin to run; `work` does it."""
-        self.flow.cancel()
-        self.control.start(direction)
+        """Begin to run; `work` does it. While the beat waits for a task, a run forwards ends where that is done."""
+        self.stop()
+        task = self.flow.waiting is Waiting.TASK and not self.flow.stranded
+        if task and direction is Direction.FORWARD and not self.control.focus.breakpoints:
+            self.act()
+        else:
+            self.control.start(direction)
 
     def stop(self) -> None:
         """Stop whatever goes on; always works."""
         self._comparison = None
-        self.flow.cancel()
         self.control.stop()
+        if self.flow.travelling:
+            self.control.leave()
+            self.flow.cancel()
+            self._look()
 
     def work(self, keep_going: Callable[[], bool]) -> bool:
         """Do one slice of what goes on; False when nothing does any more.
@@ -184,7 +192,7 @@ class Session:
             self._look()
         elif self.control.running is not None:
             self.control.work(keep_going)
-            self.flow.moved()
+            self._moved()
         elif self._comparison is not None:
             said = self._comparison.advance(keep_going)
             if said is not None:
@@ -264,6 +272,8 @@ class Session:
         if not view.available:
             self.control.notice = Notice(view.why, failure=True)
             return
+        if technique is self.control.world.spec.host.vms[0].technique:
+            return
         self._rebuild(self.control.world.spec.with_technique(technique))
 
     def _rebuild(self, spec: WorldSpec) -> None:
@@ -279,15 +289,24 @@ class Session:
 
     def type_text(self, guest: str, text: str) -> None:
         """Type on a guest's console; a future already seen becomes a fork."""
-        self.stop()
-        self.control.inject(ConsoleTyped(guest, text.encode("latin-1", "replace")))
+        self._inject(ConsoleTyped(guest, text.encode("latin-1", "replace")))
 
     def drop_derived(self) -> None:
         """Throw away everything the VMM can compute again."""
+        self._inject(DerivedDropRequested())
+
+    def _inject(self, given: Input) -> None:
         self.stop()
-        self.control.inject(DerivedDropRequested())
+        self.control.inject(given)
+        self.flow.forked(self.position)
 
     # ---- inside --------------------------------------------------------------------------------
+
+    def _moved(self) -> None:
+        """The student moved the world: if a task is done, the beat goes on, and a run is over."""
+        if self.flow.moved():
+            self.control.stop()
+        self._look()
 
     def _look(self) -> None:
         """Show what the lesson newly wants shown here; what the student opened or looked at since stays."""
