@@ -42,6 +42,10 @@ def test_ruff_finds_nothing() -> None:
     run_here("-m", "ruff", "check", "--no-fix", "teachvm", "tests")
 
 
+def test_ruff_would_lay_nothing_out_otherwise() -> None:
+    run_here("-m", "ruff", "format", "--check", "teachvm", "tests")
+
+
 @pytest.mark.timeout(300)
 def test_mypy_strict_finds_nothing() -> None:
     run_here("-m", "mypy")

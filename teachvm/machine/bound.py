@@ -17,6 +17,7 @@ from teachvm.machine.selectors import load_data_segment
 if TYPE_CHECKING:
     from teachvm.machine.cpu import Cpu
 
+
 class Bound:
     """An operand of a bound instruction.
 

@@ -268,9 +268,7 @@ def walk_two_levels(cpu: Mmu, linear: int, access: Access, user: bool) -> TlbEnt
         touched = leaf | paging.A | (paging.D if write else 0)
         if touched != leaf:
             cpu.memory.write(leaf_address, 4, touched)
-    cpu.emit(
-        PageWalked, linear=linear, access=access.value, user=user, steps=tuple(steps), frame=frame, error=error
-    )
+    cpu.emit(PageWalked, linear=linear, access=access.value, user=user, steps=tuple(steps), frame=frame, error=error)
     if frame is None:
         raise Fault(Vector.PF, error, linear)
     rights = (pde if pte is None else pde & pte) & RIGHTS

@@ -22,8 +22,7 @@ from teachvm.trace.recorder import Recorder
 # By the low access byte: 1 where every offset up to the limit may be read, or written. Everything else (null,
 # not a segment, wrong type, expand-down) goes through `check_segment`.
 _READABLE: Final = bytes(
-    access & (P_BIT | S_BIT) == P_BIT | S_BIT
-    and bool(access & WRITABLE if access & CODE else not access & EXPAND_DOWN)
+    access & (P_BIT | S_BIT) == P_BIT | S_BIT and bool(access & WRITABLE if access & CODE else not access & EXPAND_DOWN)
     for access in range(256)
 )
 _WRITABLE: Final = bytes(

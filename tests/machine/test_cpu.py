@@ -305,9 +305,7 @@ def test_without_a_bitmap_or_a_task_no_port_is_allowed_above_iopl(pc: Pc) -> Non
 def test_port_accesses_are_recorded(pc: Pc) -> None:
     pc.ports.values[0x60] = 0xFA
     pc.run("in al, 0x60\nout 0x80, ax\nint 0x30")
-    accesses = [
-        (event.direction, event.port, event.size, event.value) for event in pc.recorder.log.of(PortAccessed)
-    ]
+    accesses = [(event.direction, event.port, event.size, event.value) for event in pc.recorder.log.of(PortAccessed)]
     assert accesses == [("in", 0x60, 1, 0xFA), ("out", 0x80, 2, 0xFA)]
 
 

@@ -67,9 +67,7 @@ def copy_state(source: Cpu, target: Cpu) -> None:
 
 
 def snapshot(cpu: Cpu) -> dict[str, object]:
-    return {
-        name: tuple(value) if isinstance(value := getattr(cpu, name), list) else value for name in Cpu.STATE
-    }
+    return {name: tuple(value) if isinstance(value := getattr(cpu, name), list) else value for name in Cpu.STATE}
 
 
 def test_it_executes_through_another_memory_and_its_own_ports() -> None:

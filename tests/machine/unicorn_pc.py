@@ -112,6 +112,4 @@ class Theirs:
             self.vector = 6
         regs = [uc.reg_read(register) for register in REGISTERS]
         eip = uc.reg_read(x86.UC_X86_REG_EIP)
-        return Outcome(
-            self.vector, regs, uc.reg_read(x86.UC_X86_REG_EFLAGS), eip, bytes(uc.mem_read(DATA, DATA_BYTES))
-        )
+        return Outcome(self.vector, regs, uc.reg_read(x86.UC_X86_REG_EFLAGS), eip, bytes(uc.mem_read(DATA, DATA_BYTES)))

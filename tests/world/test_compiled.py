@@ -43,9 +43,7 @@ def same_at(stops: list[int], technique: Technique, count: int, program: str) ->
 
 
 @settings(max_examples=5)
-@given(
-    st.lists(st.integers(1, 9_000), min_size=2, max_size=3), st.sampled_from(WORLDS), st.sampled_from(PROGRAMS)
-)
+@given(st.lists(st.integers(1, 9_000), min_size=2, max_size=3), st.sampled_from(WORLDS), st.sampled_from(PROGRAMS))
 def test_digests_are_equal_wherever_a_world_is_stopped(
     stops: list[int], which: tuple[Technique, int], program: str
 ) -> None:
@@ -54,9 +52,7 @@ def test_digests_are_equal_wherever_a_world_is_stopped(
 
 @pytest.mark.soak
 @settings(max_examples=60)
-@given(
-    st.lists(st.integers(1, 60_000), min_size=2, max_size=6), st.sampled_from(WORLDS), st.sampled_from(PROGRAMS)
-)
+@given(st.lists(st.integers(1, 60_000), min_size=2, max_size=6), st.sampled_from(WORLDS), st.sampled_from(PROGRAMS))
 def test_digests_are_equal_in_long_runs(stops: list[int], which: tuple[Technique, int], program: str) -> None:
     same_at(stops, *which, program)
 

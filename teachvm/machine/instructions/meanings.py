@@ -62,9 +62,7 @@ def meaning_of(insn: Insn) -> Entry:
     Raises:
         LookupError: None, or more than one, applies.
     """
-    found = [
-        entry for entry in MEANINGS.get(insn.row.mnemonic, ()) if entry.which is None or entry.which(insn)
-    ]
+    found = [entry for entry in MEANINGS.get(insn.row.mnemonic, ()) if entry.which is None or entry.which(insn)]
     if len(found) != 1:
         raise LookupError(f"{insn.row.encoding} {insn.row.syntax}: {len(found)} meanings")
     return found[0]

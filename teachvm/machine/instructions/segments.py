@@ -155,5 +155,3 @@ def lldt(cpu: Cpu, src: Bound) -> None:
 def ltr(cpu: Cpu, src: Bound) -> None:
     """Load TR and make the TSS busy."""
     load_tr(cpu, src.load(cpu))
-
-

@@ -63,7 +63,7 @@ class Border(Locals):
                 return self.load(segment, as_code(offset), 4, write=False)
             case "read_for_write32", [Known(value=segment), offset]:
                 return self.load(segment, as_code(offset), 4, write=True)
-            case ("read" | "read_for_write"), [Known(value=segment), offset, Known(value=size)]:
+            case (("read" | "read_for_write"), [Known(value=segment), offset, Known(value=size)]):
                 return self.load(segment, as_code(offset), size, write=name != "read")
             case "write8", [Known(value=segment), offset, value]:
                 self.store(segment, as_code(offset), 1, as_code(value))
@@ -74,7 +74,7 @@ class Border(Locals):
             case "write", [Known(value=segment), offset, Known(value=size), value]:
                 self.store(segment, as_code(offset), size, as_code(value))
                 return Known(None)
-            case ("push" | "top" | "drop" | "moved_esp" | "stack_offset" | "frame_offset" | "esp_at_frame"), _:
+            case (("push" | "top" | "drop" | "moved_esp" | "stack_offset" | "frame_offset" | "esp_at_frame"), _):
                 return self.call(getattr(Segmentation, name), [Known("cpu"), *arguments])
             case _:
                 raise UnsupportedError(f"cpu.{name}()")

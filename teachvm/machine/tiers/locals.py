@@ -267,5 +267,3 @@ class Locals:
         """
         if self._condition is not None and len(self.frames) <= self._condition_frames:
             raise UnsupportedError("an assignment on one way only")
-
-
