@@ -11,34 +11,27 @@ Source: Popek & Goldberg, CACM 17(7) 1974; Adams & Agesen, ASPLOS 2006, §2; Bug
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from teachvm.host.stop import StopKind, StopReason
 from teachvm.isa.control import DR6_BS
 from teachvm.isa.decode import Insn
 from teachvm.isa.exceptions import Vector
 from teachvm.isa.flags import IF, RF
 from teachvm.isa.text import row_text
 from teachvm.machine.exceptions import CpuStopped, Interruption, Source
-from teachvm.trace.state import Stateful
 from teachvm.vmm.addresses import Gva
 from teachvm.vmm.changes import changes
 from teachvm.vmm.engines.classify import exception_reason, instruction_at
+from teachvm.vmm.engines.monitor import Monitor
 from teachvm.vmm.engines.page_faults import fill, held_against_guest, walk_visibly
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import (
     DerivedDropped,
     FaultKind,
-    FaultReflected,
     GuestResumed,
     InstructionDecoded,
     InstructionEmulated,
-    InstructionInterpreted,
-    InterruptInjected,
-    VcpuBlocked,
     VcpuSwitched,
-    VmmEntered,
 )
 from teachvm.vmm.techniques import Technique
 
@@ -46,33 +39,15 @@ if TYPE_CHECKING:
     from teachvm.vmm.vm import Vm
 
 
-class TrapAndEmulate:
-    """Runs one VM by trap and emulate, over shadow page tables.
-
-    State: `entry`, why the VMM was entered last and has not resumed the guest since; `entered_at`, in host cycles.
-    """
+class TrapAndEmulate(Monitor):
+    """Runs one VM by trap and emulate, over shadow page tables."""
 
     technique = Technique.TRAP_AND_EMULATE
-    STATE: ClassVar[tuple[str, ...]] = ("entry", "entered_at")
-    DERIVED: ClassVar[tuple[str, ...]] = ("vm", "vcpu", "host", "clock", "hardware", "recorder", "_board")
 
     def __init__(self, vm: Vm) -> None:
-        self.vm = vm
-        self.vcpu = vm.vcpu
-        self.host = vm.host
-        self.clock = vm.host.clock
-        self.hardware = vm.host.machine.cpu
-        self.recorder = vm.host.recorder
-        self.entry: EntryReason | None = None
-        self.entered_at = 0
-        self._board = vm.host.machine.board
-        vm.host.start_timer()
+        super().__init__(vm)
         vm.host.take_exceptions()
         vm.shadow.flush = self._flush_hardware
-
-    def state(self) -> Iterator[tuple[str, Stateful]]:
-        """The engine's own state."""
-        yield "engine", self
 
     # ---- running -------------------------------------------------------------------------------
 
@@ -198,20 +173,6 @@ class TrapAndEmulate:
             self._resume()
         self.clock.retire(0)
 
-    def _reflected(self) -> None:
-        """The software CPU has delivered an exception through the guest's own IDT."""
-        delivered = self.vcpu.delivered
-        assert delivered is not None
-        fault = self.vcpu.handler == delivered.vector
-        self.recorder.mark(
-            FaultReflected,
-            vm=self.vm.name,
-            vector=self.vcpu.handler,
-            error=delivered.error if fault else 0,
-            cr2=delivered.cr2,
-            eip=self.vcpu.cpu.eip,
-        )
-
     # ---- going on ------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
@@ -229,25 +190,6 @@ class TrapAndEmulate:
         else:
             self._interpret(reason)
 
-    def _interruptible(self) -> bool:
-        """Whether an interrupt, or a single-step trap, is to be delivered before the next guest instruction."""
-        cpu = self.vcpu.cpu
-        if cpu.trap_pending:
-            return True
-        return self.vm.board.pic.pending and bool(cpu.eflags & IF) and not cpu.shadow
-
-    def _deliver_pending(self) -> None:
-        cpu = self.vcpu.cpu
-        trap = cpu.trap_pending
-        cpu.step()
-        if trap:
-            self._reflected()
-            return
-        self.clock.spend(self.host.costs.of("inject"))
-        delivered = self.vcpu.delivered
-        assert delivered is not None
-        self.recorder.mark(InterruptInjected, vm=self.vm.name, vector=delivered.vector, eip=cpu.eip)
-
     def _needs_software(self) -> EntryReason | None:
         """Why the next instruction cannot run on the hardware, or None."""
         cpu = self.vcpu.cpu
@@ -257,75 +199,7 @@ class TrapAndEmulate:
             return EntryReason.NOT_HOLDABLE
         return None
 
-    def _interpret(self, reason: EntryReason) -> None:
-        """Execute one instruction in software, without the hardware."""
-        vm, vcpu, host = self.vm, self.vcpu, self.host
-        self._close()
-        started = self.clock.cycles
-        self.clock.spend(host.costs.of(reason.cost))
-        eip = vcpu.cpu.eip
-        insn, code = instruction_at(vcpu.cpu, vm.memory)
-        before = vcpu.state()
-        cycles = vcpu.cpu.execute_one()
-        if cycles:
-            changed = changes(before, vcpu.state(), eip + len(code) & 0xFFFF_FFFF if insn is not None else None)
-            self.recorder.mark(InstructionInterpreted, vm=vm.name, reason=reason, eip=eip, changes=changed)
-            vm.completed(cycles, direct=False)
-        else:
-            self._reflected()
-        vm.ledger.record(reason, self.clock.cycles - started)
-        deadline = host.deadline()
-        if deadline is not None and self.clock.cycles >= deadline:
-            host.reschedule()
-        if cycles:
-            self.clock.retire(cycles)
-
-    def _wait(self) -> None:
-        """The guest halted: nothing to do until a virtual device is due."""
-        vm = self.vm
-        self._close()
-        due = vm.next_due()
-        if not self.vcpu.cpu.eflags & IF:
-            text = f"{vm.name} halted with interrupts off"
-        elif due is None:
-            text = f"{vm.name} halted, and no device will ever interrupt it"
-        else:
-            self.recorder.emit(VcpuBlocked, vm=vm.name, wake_at=due)
-            vm.sleep()
-            self.host.block(vm, due)
-            return
-        self.host.end(vm, StopReason(StopKind.ENDED_WELL, vm.name, text))
-
-    def _stop(self, stop: CpuStopped) -> None:
-        """The guest's processor gave up; the host's goes on with the other tenants."""
-        self.hardware.stopped = None
-        self.vcpu.in_guest = False
-        self._close()
-        self.host.end(self.vm, StopReason(StopKind.GUEST_FAILURE, self.vm.name, f"{self.vm.name}: {stop}"))
-
     # ---- into and out of the hardware ----------------------------------------------------------
-
-    def _open(self, reason: EntryReason, interruption: Interruption) -> None:
-        """Note an entry and charge what it costs."""
-        cpu = self.vcpu.cpu
-        self.entry = reason
-        self.entered_at = self.clock.cycles
-        self.recorder.mark(
-            VmmEntered,
-            vm=self.vm.name,
-            reason=reason,
-            vector=interruption.vector,
-            error=interruption.error,
-            eip=cpu.eip,
-            cpl=cpu.cpl,
-        )
-        self.clock.spend(self.host.costs.of(reason.cost))
-
-    def _close(self) -> None:
-        """The entry noted last is over."""
-        if self.entry is not None:
-            self.vm.ledger.record(self.entry, self.clock.cycles - self.entered_at)
-            self.entry = None
 
     def _resume(self) -> None:
         """Put the guest into the hardware, with the right tables and the timer set; `_needs_software` said None."""
