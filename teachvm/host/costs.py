@@ -69,6 +69,12 @@ COSTS: Final[tuple[CostRow, ...]] = (
     CostRow("inject", 300, "building an interrupt frame on the guest's stack", _OURS),
     CostRow("switch", 1500, "taking one VCPU off the processor and putting another on", _OURS),
     CostRow("interpret", 50, "one guest instruction interpreted inside the VMM, without a trap of its own", _OURS),
+    CostRow(
+        "emulate",
+        20,
+        "one guest instruction under emulation: fetch, decode, look the page up, do it on variables",
+        f"{_OURS}; real interpreters need some tens of instructions for one",
+    ),
 )
 
 

@@ -8,6 +8,7 @@ Software Support for Virtualization".
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 
 class Technique(Enum):
@@ -43,7 +44,7 @@ class Technique(Enum):
     @property
     def available(self) -> bool:
         """Whether this version can run a guest this way."""
-        return self in (Technique.BARE_METAL, Technique.TRAP_AND_EMULATE)
+        return self in _BUILT
 
     @property
     def unavailable_because(self) -> str | None:
@@ -73,7 +74,16 @@ class Paging(Enum):
         return None if self.available else f"{self.label} are not in this version yet."
 
 
-_TEXT: dict[Technique, tuple[str, str, str]] = {
+_BUILT: Final = frozenset(
+    (
+        Technique.BARE_METAL,
+        Technique.TRAP_AND_EMULATE,
+        Technique.EMULATION,
+    )
+)
+"""The techniques this version can run a guest by."""
+
+_TEXT: Final[dict[Technique, tuple[str, str, str]]] = {
     Technique.BARE_METAL: (
         "Bare metal",
         "Bare",

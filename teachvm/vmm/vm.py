@@ -11,6 +11,7 @@ from teachvm.isa.flags import IF
 from teachvm.machine.computer import devices_for
 from teachvm.trace.state import Registry
 from teachvm.vmm.addresses import Gpa
+from teachvm.vmm.engines.emulation import Emulation
 from teachvm.vmm.engines.protocol import Engine
 from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
 from teachvm.vmm.entries import Ledger
@@ -21,7 +22,10 @@ from teachvm.vmm.region import REGION_FRAMES, VmmRegion
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vcpu import Vcpu
 
-ENGINES: dict[Technique, Callable[[Vm], Engine]] = {Technique.TRAP_AND_EMULATE: TrapAndEmulate}
+ENGINES: dict[Technique, Callable[[Vm], Engine]] = {
+    Technique.TRAP_AND_EMULATE: TrapAndEmulate,
+    Technique.EMULATION: Emulation,
+}
 """How a VM is run, by technique."""
 
 

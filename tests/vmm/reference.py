@@ -10,6 +10,7 @@ from teachvm.machine.computer import devices_for
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.exceptions import CpuStopped
 from teachvm.machine.memory import Memory
+from teachvm.machine.tlb import Tlb
 from teachvm.trace.recorder import Recorder
 from teachvm.vmm.addresses import Gva
 from teachvm.vmm.engines.classify import instruction_at
@@ -52,15 +53,18 @@ class Reference(GuestMemory):
     """A machine with the guest's memory at its own addresses, no TLB, and time in completed instructions.
 
     Without a TLB every access is walked, as with shadow tables every change of the guest's tables counts at once.
+    With one it is bare metal to the last stale entry. `deprivileged` says that what it is compared with runs the guest
+    kernel outside ring 0, so that an instruction which shows the ring ends the comparison.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, tlb: Tlb | None = None, deprivileged: bool = True) -> None:
+        self.deprivileged = deprivileged
         recorder = Recorder()
         self.ram_of_guest = Memory(size)
         self.bus = PhysicalBus(self.ram_of_guest)
         self.time = 0
         self.board = devices_for("reference", lambda: self.time, recorder)
-        self.cpu = Cpu("reference", self.bus, self.board.ports, None, None)
+        self.cpu = Cpu("reference", self.bus, self.board.ports, None, tlb)
         self.cpu.interrupts = self.board.pic
         self.cpu.tsc = lambda: self.time
         self.cpu.budget = lambda: 1
@@ -82,7 +86,7 @@ class Reference(GuestMemory):
                 self._sleep()
                 return
             insn, code = instruction_at(self.cpu, self)
-            if insn is not None and reveals_the_ring(insn, self.cpu):
+            if self.deprivileged and insn is not None and reveals_the_ring(insn, self.cpu):
                 self.not_comparable = True
                 return
             eip = self.cpu.eip

@@ -36,6 +36,7 @@ from teachvm.trace.state import Registry
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import VmmEntered
 from teachvm.vmm.memory.shadow import LEAST_BUDGET
+from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
 
 MIB = 1 << 20
@@ -129,7 +130,9 @@ class Room:
         memory_bytes: int = 4 * MIB,
         budget: int = LEAST_BUDGET,
         quantum: int = 4_000,
+        technique: Technique = Technique.TRAP_AND_EMULATE,
     ) -> None:
+        self.technique = technique
         self.recorder = Recorder()
         self.clock = self.recorder.clock
         self.machine = Machine("host", memory_bytes, self.recorder)
@@ -147,7 +150,7 @@ class Room:
         eflags: int = 2,
         budget: int = LEAST_BUDGET,
     ) -> Vm:
-        vm = Vm(self.host, name, MIB, shadow_budget=budget)
+        vm = Vm(self.host, name, MIB, technique=self.technique, shadow_budget=budget)
         furnish(vm.memory.write_bytes, source)
         enter(vm.vcpu.cpu, paging=paging, user=user, eflags=eflags)
         return vm

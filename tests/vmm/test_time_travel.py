@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teachvm.trace.moment import Moment
 from teachvm.trace.timeline import Timeline
+from teachvm.vmm.techniques import Technique
+from teachvm.vmm.vm import ENGINES
 from tests.vmm.room import Room
 
 SOURCE = (
@@ -19,15 +22,19 @@ SOURCE = (
 """A busy kernel: a timer with a handler, table loads, flushes, and a page fault whose handler skips the instruction."""
 
 
-def busy(*, two: bool = False) -> Room:
-    room = Room(SOURCE, quantum=2_500)
+def busy(*, two: bool = False, technique: Technique = Technique.TRAP_AND_EMULATE) -> Room:
+    room = Room(SOURCE, quantum=2_500, technique=technique)
     if two:
         room.add("beta", SOURCE)
     return room
 
 
-def test_every_attribute_is_either_state_or_derived() -> None:
-    room = busy(two=True)
+IN_A_VM = [each for each in Technique if each in ENGINES]
+
+
+@pytest.mark.parametrize("technique", IN_A_VM)
+def test_every_attribute_is_either_state_or_derived(technique: Technique) -> None:
+    room = busy(two=True, technique=technique)
     room.units(60)
     for path, thing in room.registry.items():
         declared = {*thing.STATE, *thing.DERIVED}
@@ -36,10 +43,13 @@ def test_every_attribute_is_either_state_or_derived() -> None:
         assert not set(thing.STATE) & set(thing.DERIVED), path
 
 
+@pytest.mark.parametrize("technique", IN_A_VM)
 @settings(max_examples=6)
-@given(st.integers(1, 60), st.booleans())
-def test_stepping_forward_then_back_shows_every_earlier_digest_again(start: int, two: bool) -> None:
-    timeline = Timeline(busy(two=two), spacing=40)
+@given(start=st.integers(1, 60), two=st.booleans())
+def test_stepping_forward_then_back_shows_every_earlier_digest_again(
+    technique: Technique, start: int, two: bool
+) -> None:
+    timeline = Timeline(busy(two=two, technique=technique), spacing=40)
     timeline.seek(Moment(start))
     seen = [(timeline.position, timeline.digest())]
     for _ in range(25):
@@ -50,13 +60,14 @@ def test_stepping_forward_then_back_shows_every_earlier_digest_again(start: int,
         assert (timeline.position, timeline.digest()) == (moment, digest)
 
 
-def test_seeking_in_any_order_gives_the_state_of_a_straight_run() -> None:
-    straight = Timeline(busy(two=True), spacing=10**9)
+@pytest.mark.parametrize("technique", IN_A_VM)
+def test_seeking_in_any_order_gives_the_state_of_a_straight_run(technique: Technique) -> None:
+    straight = Timeline(busy(two=True, technique=technique), spacing=10**9)
     digests = {}
     for n in range(0, 300, 20):
         straight.seek(Moment(n))
         digests[straight.position] = straight.digest()
-    jumping = Timeline(busy(two=True), spacing=30)
+    jumping = Timeline(busy(two=True, technique=technique), spacing=30)
     moments = list(digests)
     for moment in (*moments[::-1], *moments[::3], *moments[1::4]):
         jumping.seek(moment)
