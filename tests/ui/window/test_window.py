@@ -23,6 +23,7 @@ from teachvm.ui.theme.look import Look
 from teachvm.ui.theme.tokens import THEME_NAMES
 from teachvm.ui.window import lesson_page
 from teachvm.ui.window.main_window import MainWindow
+from teachvm.vmm.techniques import Technique
 from tests.ui.checks import problems, unnamed
 from tests.ui.window.conftest import settle
 
@@ -202,9 +203,10 @@ def test_the_lesson_goes_on_where_it_was_left(opened: MainWindow, qtbot: QtBot, 
     assert bridge_of(again).session.run.beat == 1
 
 
-def test_an_unavailable_technique_changes_nothing(opened: MainWindow, qtbot: QtBot) -> None:
+@pytest.mark.parametrize("technique", [each for each in Technique if not each.available])
+def test_an_unavailable_technique_changes_nothing(opened: MainWindow, qtbot: QtBot, technique: Technique) -> None:
     before = at(opened), bridge_of(opened).session.header().technique
-    press(opened, qtbot, "technique-emulation")
+    press(opened, qtbot, f"technique-{technique.value}")
     assert (at(opened), bridge_of(opened).session.header().technique) == before
     assert opened.page.banner.isVisible()
     assert "not in this version" in opened.page.banner.text.text()
