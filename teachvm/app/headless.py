@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from teachvm.guest.library import GUESTS, SOURCE_SUFFIX
+from teachvm.guest.library import GUESTS
+from teachvm.guest.library import build as build_image
 from teachvm.host.stop import StopKind
 from teachvm.lesson.anchors import compile_anchor
 from teachvm.lesson.expressions import ExpressionError, Known, NoValueError
@@ -21,10 +22,12 @@ from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
-from teachvm.world.spec import HostSpec, VmSpec, WorldSpec
+from teachvm.world.spec import MAX_GUEST_MEMORY_BYTES, MIB, VMM_RESERVE_BYTES, HostSpec, VmSpec, WorldSpec
 from teachvm.world.world import World
 
 DEFAULT_LIMIT = 1_000_000
+LARGER_GUEST_BYTES = 16 * MIB
+"""Memory of a guest that lies beyond the first mebibyte, as kernels do."""
 
 
 class Stopped(Enum):
@@ -93,12 +96,62 @@ def run(spec: WorldSpec, folder: Path | None, until: str | None = None, limit: i
     )
 
 
-def alone(guest: str, technique: Technique = Technique.TRAP_AND_EMULATE) -> WorldSpec:
-    """A world with one guest, called as its source is where that is a name expressions can use."""
-    stem = re.sub(r"[^a-z0-9_]", "_", guest.removesuffix(SOURCE_SUFFIX).lower())
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How somebody wants a guest run that no lesson describes.
+
+    Attributes:
+        technique: How.
+        memory_bytes: Of each guest; 0 is what suits it.
+        vms: How many copies of it, each in a VM of its own.
+        load_at: Where a flat binary is put; 0 leaves it to the loader.
+    """
+
+    technique: Technique = Technique.TRAP_AND_EMULATE
+    memory_bytes: int = 0
+    vms: int = 1
+    load_at: int = 0
+
+
+_USUAL = Wishes()
+
+
+def alone(guest: str, folder: Path | None = None, wishes: Wishes = _USUAL) -> WorldSpec:
+    """A world with nothing but one guest, called as its file is where that is a name expressions can use.
+
+    Args:
+        guest: A shipped guest's name, or a file in `folder`.
+        folder: Where files lie.
+        wishes: How it is run.
+
+    Raises:
+        GuestError, AsmError: It is no guest.
+    """
+    memory = wishes.memory_bytes or _comfortable(guest, folder, wishes.load_at)
+    own = guest not in GUESTS
+    vms = tuple(
+        VmSpec(name, guest, memory, wishes.technique, load_at=wishes.load_at, debug_ports=own)
+        for name in _names(guest, wishes.vms)
+    )
+    needed = sum(vm.memory_bytes + VMM_RESERVE_BYTES for vm in vms)
+    return WorldSpec(HostSpec(memory_bytes=max(HostSpec().memory_bytes, -(-needed // MIB) * MIB), vms=vms))
+
+
+def _names(guest: str, many: int) -> list[str]:
+    stem = re.sub(r"[^a-z0-9_]", "_", Path(guest).stem.lower() if guest not in GUESTS else guest)
     name = stem if re.fullmatch(r"[a-z][a-z0-9_]{0,15}", stem) and stem not in RESERVED else "guest"
-    memory = GUESTS[guest].memory_bytes if guest in GUESTS else VmSpec(name, guest).memory_bytes
-    return WorldSpec(HostSpec(vms=(VmSpec(name, guest, memory, technique),)))
+    return [name] if many == 1 else [f"{name[:13]}_{number}" for number in range(1, many + 1)]
+
+
+def _comfortable(guest: str, folder: Path | None, load_at: int) -> int:
+    """Memory that suits a guest: what its manifest says, else a power of two with room behind the image."""
+    if guest in GUESTS:
+        return GUESTS[guest].memory_bytes
+    end = build_image(guest, folder=folder, load_at=load_at).end
+    size = 2 * MIB if end < MIB else LARGER_GUEST_BYTES
+    while size < end + MIB and size < MAX_GUEST_MEMORY_BYTES:
+        size *= 2
+    return size
 
 
 def _to_the_end(world: World, timeline: Timeline, limit: int) -> tuple[Stopped, str]:

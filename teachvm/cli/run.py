@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from teachvm.cli.exits import CommandError, ExitCode
 from teachvm.cli.targets import GuestTarget, lesson_or_guest
-from teachvm.vmm.techniques import Technique
+from teachvm.cli.wishes import guest_options, technique_of, wishes_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("what", metavar="LESSON|GUEST")
-@click.option("--technique", metavar="T", help="Run every guest this way instead: bare-metal or trap-and-emulate.")
+@guest_options
 @click.option("--until", metavar="EXPR", help="Stop at a label, an event, console output or a condition.")
 @click.option(
     "--limit",
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--compare", is_flag=True, help="Name the first difference a guest can see from bare metal instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def run(what: str, technique: str | None, until: str | None, limit: int, compare: bool, as_json: bool) -> int:
+def run(what: str, until: str | None, limit: int, compare: bool, as_json: bool, **given: Any) -> int:
     """Run a lesson's world, or one guest, and report.
 
     What is reported: consoles, VMM entries by reason, why and at which moment it stopped, and the digest of all state
@@ -45,12 +45,13 @@ def run(what: str, technique: str | None, until: str | None, limit: int, compare
       teachvm run lessons/03-trap-and-emulate --json
       teachvm run tinyos --technique bare-metal       a shipped guest
       teachvm run mine.asm --limit 20000              a guest of your own
+      teachvm run kernel.elf --memory 64              an ELF or multiboot kernel, with 64 MiB
       teachvm run 3 --until "trap('cli', nth=2)"
       teachvm run 3 --compare                         the first difference from bare metal, and why
     """  # noqa: D301 - \b is click's own mark for lines it must not fill
     from teachvm.app import headless
 
-    spec, folder = _world(what, _technique(technique))
+    spec, folder = _world(what, given)
     if compare:
         return _compare(spec, folder, limit, as_json)
     try:
@@ -65,25 +66,16 @@ def run(what: str, technique: str | None, until: str | None, limit: int, compare
     return ExitCode.LIMIT if report.stopped is headless.Stopped.LIMIT else ExitCode.FAILED
 
 
-def _technique(name: str | None) -> Technique | None:
-    if name is None:
-        return None
-    try:
-        return Technique(name)
-    except ValueError as error:
-        from teachvm.lesson.problems import did_you_mean
-
-        names = [technique.value for technique in Technique]
-        hint = did_you_mean(name, names) or f"; there are {', '.join(names)}"
-        raise CommandError(f"there is no technique '{name}'{hint}") from error
-
-
-def _world(what: str, technique: Technique | None) -> tuple[WorldSpec, Path | None]:
+def _world(what: str, given: dict[str, Any]) -> tuple[WorldSpec, Path | None]:
     from teachvm.app.headless import alone
 
     target = lesson_or_guest(what)
     if isinstance(target, GuestTarget):
-        return alone(target.name, technique or Technique.TRAP_AND_EMULATE), target.folder
+        return alone(target.name, target.folder, wishes_of(given)), target.folder
+    extra = [f"--{name}" for name in ("memory", "vms", "load") if given[name] is not None]
+    if extra:
+        raise CommandError(f"{' and '.join(extra)} is for a guest; what a lesson's world consists of, the lesson says")
+    technique = technique_of(given)
     return (target.spec.with_technique(technique) if technique else target.spec), target.folder
 
 

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from teachvm.lesson.model import Lesson
 
 
+LESSON_SUFFIX = ".md"
+
+
 @dataclass(frozen=True, slots=True)
 class GuestTarget:
-    """A guest to run alone: a shipped one, or a source file in `folder`."""
+    """A guest to run alone: a shipped one, or a file in `folder`."""
 
     name: str
     folder: Path | None
@@ -41,7 +44,7 @@ def lesson_or_guest(word: str) -> Lesson | GuestTarget:
         CommandError: It names nothing, or two things.
         LessonError: The lesson has mistakes.
     """
-    from teachvm.guest.library import GUESTS, SOURCE_SUFFIX
+    from teachvm.guest.library import GUESTS
     from teachvm.lesson.loader import load
     from teachvm.lesson.problems import did_you_mean, quoted
 
@@ -51,24 +54,50 @@ def lesson_or_guest(word: str) -> Lesson | GuestTarget:
     except CommandError as error:
         if guest is not None:
             return guest
-        if Path(word).suffix == SOURCE_SUFFIX:
-            raise CommandError(f"{word}: there is no such source file") from error
+        if Path(word).suffix or "/" in word:
+            raise CommandError(f"{word}: there is no such file") from error
         if near := did_you_mean(word, GUESTS):
             raise CommandError(f"there is no lesson or guest {quoted(word)}{near}") from error
-        hint = "" if "did you mean" in str(error) else f"; guests are {', '.join(GUESTS)}, or the path of a .asm file"
+        hint = "" if "did you mean" in str(error) else f"; guests are {', '.join(GUESTS)}, or the path of a file"
         raise CommandError(f"{error}{hint}") from error
-    if guest is not None:
+    if guest is not None and (guest.folder is None or Path(word).suffix):
         raise CommandError(f"'{word}' is the lesson {path.as_posix()} and a guest; give the path of the one you mean")
     return load(path)
 
 
+def guest_target(word: str) -> GuestTarget:
+    """The guest a word names.
+
+    Raises:
+        CommandError: It names none.
+    """
+    from teachvm.guest.library import GUESTS
+    from teachvm.lesson.problems import did_you_mean, quoted
+
+    guest = _guest(word)
+    if guest is not None:
+        return guest
+    path = Path(word)
+    if path.is_dir():
+        raise CommandError(f"{word} is a folder; give the file of a guest, or one of {', '.join(GUESTS)}")
+    if path.exists():
+        raise CommandError(f"{word} is no plain file that could be read as a guest")
+    if path.suffix or "/" in word:
+        raise CommandError(f"{word}: there is no such file")
+    near = did_you_mean(word, GUESTS) or f"; guests are {', '.join(GUESTS)}, or the path of a file"
+    raise CommandError(f"there is no guest {quoted(word)}{near}")
+
+
 def _guest(word: str) -> GuestTarget | None:
-    from teachvm.guest.library import GUESTS, SOURCE_SUFFIX
+    from teachvm.guest.library import GUESTS
 
     if word in GUESTS:
         return GuestTarget(word, None)
     path = Path(word)
-    if path.suffix == SOURCE_SUFFIX and path.is_file():
-        real = path.resolve()
-        return GuestTarget(real.name, real.parent)
+    try:
+        if path.suffix != LESSON_SUFFIX and path.is_file():
+            real = path.resolve()
+            return GuestTarget(real.name, real.parent)
+    except (OSError, ValueError):
+        return None
     return None

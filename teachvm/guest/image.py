@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from teachvm.guest.symbols import Space, SpaceKind, Symbols
 from teachvm.isa.assembler.assembly import Assembly
@@ -19,6 +20,13 @@ ENTRY_LABEL = "start"
 
 class GuestError(ValueError):
     """A guest that cannot be built or loaded; the message is one clear line for people."""
+
+
+class Boot(Enum):
+    """What a guest finds at its first instruction beside flat protected mode."""
+
+    INFO = "our boot information"
+    MULTIBOOT = "multiboot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,8 @@ class Image:
         segments: (physical address, bytes), ascending and disjoint.
         programs: What the boot information lists.
         symbols: Names of all places.
+        boot: What it is told about the machine, and how.
+        extent: First physical address behind memory that is the guest's without being in its file; 0 if none is.
     """
 
     name: str
@@ -57,12 +67,14 @@ class Image:
     segments: tuple[tuple[int, bytes], ...]
     programs: tuple[Program, ...]
     symbols: Symbols
+    boot: Boot = Boot.INFO
+    extent: int = 0
 
     @property
     def end(self) -> int:
         """First physical address behind everything."""
         address, content = self.segments[-1]
-        return address + len(content)
+        return max(self.extent, address + len(content))
 
 
 def _page_up(address: int) -> int:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from teachvm import resources
+from teachvm.guest import foreign
+from teachvm.guest.foreign import Format
 from teachvm.guest.image import GuestError, Image, link
 from teachvm.isa.assembler import assemble
 from teachvm.isa.assembler.assembly import Assembly
@@ -95,20 +97,32 @@ PROGRAMS: Final = {
 }
 
 
-def build(guest: str, programs: Iterable[tuple[str, int]] = (), folder: Folder | None = None) -> Image:
+def build(
+    guest: str, programs: Iterable[tuple[str, int]] = (), folder: Folder | None = None, load_at: int = 0
+) -> Image:
     """Assemble a guest with its programs and lay it out in physical memory.
 
     Args:
-        guest: A shipped guest's name, or a source file (`mine.asm`) in `folder`.
+        guest: A shipped guest's name, or a file in `folder`: a source (`mine.asm`), an ELF executable, a multiboot
+            kernel or a flat binary, told apart by what it holds.
         programs: (name, argument) in order of starting; a name is a shipped program's, or a source file in `folder`.
-            Empty means the guest's own default set.
+            Empty means the guest's own default set; a guest that is no source has none.
         folder: Where source files of one's own lie, with what they include; nothing outside it is read.
+        load_at: Where a flat binary is put; 0 leaves it to the loader.
 
     Raises:
         GuestError: There is no such guest or program, or it cannot be laid out.
         AsmError: A source has a mistake; the error knows file, line and column.
     """
-    if guest.endswith(SOURCE_SUFFIX):
+    if folder is not None and guest not in GUESTS:
+        content = _content(guest, folder)
+        if foreign.format_of(content) is not Format.SOURCE:
+            if programs:
+                raise GuestError(f"{guest} is no source: it cannot be given programs to start")
+            return foreign.image(guest, content, load_at)
+        if load_at:
+            raise GuestError(f"{guest} is assembly source and says itself where it is loaded: use org")
+    if guest.endswith(SOURCE_SUFFIX) or (folder is not None and guest not in GUESTS):
         kernel, chosen = _own(guest, folder), tuple(programs)
     else:
         manifest = GUESTS.get(guest)
@@ -117,6 +131,13 @@ def build(guest: str, programs: Iterable[tuple[str, int]] = (), folder: Folder |
         kernel, chosen = _shipped(manifest.source), tuple(programs) or manifest.programs
     parts = tuple((_program_name(name), _program(name, folder), arg) for name, arg in chosen)
     return link(_program_name(guest), kernel, parts)
+
+
+def _content(name: str, folder: Folder) -> bytes:
+    try:
+        return FolderResolver(folder).read(name, foreign.MOST_BYTES)
+    except ResolveError as error:
+        raise GuestError(str(error)) from error
 
 
 def _program(name: str, folder: Folder | None) -> Assembly:

@@ -9,6 +9,8 @@ the guest's own memory. Addresses are physical::
             char name[16], u32 phys, u32 size, u32 entry, u32 arg
     0x7000  initial ESP
 
+A multiboot kernel finds EAX and its own information block at 0x600 instead, as its specification says.
+
 Source: the idea is Multiboot 0.6.96, section 3.2 ("Machine state"). Deviation: our own information block.
 """
 
@@ -18,11 +20,12 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
-from teachvm.guest.image import LOADER_END, NAME_BYTES, GuestError, Image
+from teachvm.guest import multiboot
+from teachvm.guest.image import LOADER_END, NAME_BYTES, Boot, GuestError, Image
 from teachvm.isa.control import CR0_ET, CR0_PE
 from teachvm.isa.descriptors import TableRegister, flat_code, flat_data, null_segment
 from teachvm.isa.flags import RESERVED_ONE
-from teachvm.isa.operands import CS, EBX, ESP
+from teachvm.isa.operands import CS, EAX, EBX, ESP
 from teachvm.machine.registers import Registers
 
 BOOT_GDT: Final = 0x500
@@ -52,11 +55,15 @@ def load(image: Image, memory_bytes: int, write: Write) -> None:
             f"{image.name} needs at least {MIN_MEMORY_BYTES >> 10} KiB of memory, not {memory_bytes >> 10}"
         )
     if image.end > memory_bytes:
-        raise GuestError(f"{image.name} with its programs ends at {image.end:#x}, beyond {memory_bytes >> 10} KiB")
+        raise GuestError(f"{_whole(image)} ends at {image.end:#x}, beyond {memory_bytes >> 10} KiB")
     for address, content in image.segments:
         write(address, content)
     write(BOOT_GDT, boot_gdt())
     write(BOOT_INFO, boot_info(image, memory_bytes))
+
+
+def _whole(image: Image) -> str:
+    return f"{image.name} with its programs" if image.programs else image.name
 
 
 def boot_gdt() -> bytes:
@@ -66,6 +73,8 @@ def boot_gdt() -> bytes:
 
 def boot_info(image: Image, memory_bytes: int) -> bytes:
     """The boot information block."""
+    if image.boot is Boot.MULTIBOOT:
+        return multiboot.boot_info(BOOT_INFO, image.name, memory_bytes)
     rows = [
         struct.pack(f"<{NAME_BYTES}s4I", program.name.encode(), program.phys, program.size, program.entry, program.arg)
         for program in image.programs
@@ -85,3 +94,5 @@ def start(cpu: Registers, image: Image) -> None:
     cpu.regs[:] = [0] * len(cpu.regs)
     cpu.regs[ESP] = BOOT_STACK
     cpu.regs[EBX] = BOOT_INFO
+    if image.boot is Boot.MULTIBOOT:
+        cpu.regs[EAX] = multiboot.LOADER_MAGIC

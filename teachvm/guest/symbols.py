@@ -36,6 +36,7 @@ class Space:
         number: 0 for the kernel, else the program's place in the order of starting, from 1 (tinyos's pid).
         phys: Guest-physical address of the first byte.
         assembly: Bytes, labels, source lines.
+        extent: Bytes in memory, where that is more than the image has.
     """
 
     name: str
@@ -44,16 +45,19 @@ class Space:
     number: int
     phys: int
     assembly: Assembly
+    extent: int = 0
     _addresses: tuple[int, ...] = field(default=(), repr=False)
     _names: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, name: str, kind: SpaceKind, program: str, number: int, phys: int, assembly: Assembly) -> Space:
+    def of(
+        cls, name: str, kind: SpaceKind, program: str, number: int, phys: int, assembly: Assembly, extent: int = 0
+    ) -> Space:
         """Space of an assembly, its labels sorted by address; of several at one address the last written counts."""
         by_address = {assembly.symbols[label]: label for label in assembly.symbols if label in assembly.labels}
         addresses = tuple(sorted(by_address))
         names = tuple(by_address[address] for address in addresses)
-        return cls(name, kind, program, number, phys, assembly, addresses, names)
+        return cls(name, kind, program, number, phys, assembly, extent, addresses, names)
 
     @property
     def linear(self) -> int:
@@ -62,8 +66,8 @@ class Space:
 
     @property
     def size(self) -> int:
-        """Bytes of the image."""
-        return len(self.assembly.data)
+        """Bytes of the image in memory."""
+        return max(self.extent, len(self.assembly.data))
 
     def __contains__(self, linear: object) -> bool:
         return isinstance(linear, int) and 0 <= linear - self.linear < self.size

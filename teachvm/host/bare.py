@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from teachvm.host.frames import Owner, OwnerKind
 from teachvm.host.host import Host
-from teachvm.host.stop import StopKind, StopReason
+from teachvm.host.stop import StopKind, StopReason, switched_off
 from teachvm.isa.flags import IF
 from teachvm.machine.exceptions import CpuStopped
 from teachvm.trace.state import Registry
@@ -58,6 +58,8 @@ class BareGuest:
         if cycles:
             self.completed += 1
             clock.retire(cycles)
+            if board.ended:
+                self.host.end(self, switched_off(self.name, board.ended, failed=board.failed))
 
     def burst(self, limit: int, barriers: frozenset[int]) -> int:
         """Complete instructions up to the next one that a device may interrupt."""

@@ -32,6 +32,11 @@ class StopReason:
         return self.text
 
 
+def switched_off(tenant: str, how: str, *, failed: bool) -> StopReason:
+    """The end of a tenant whose guest ended its run through a port."""
+    return StopReason(StopKind.GUEST_FAILURE if failed else StopKind.ENDED_WELL, tenant, f"{tenant} {how}")
+
+
 def together(host: str, reasons: tuple[StopReason, ...]) -> StopReason:
     """The end of a host whose tenants have all ended: a failure if one of them failed."""
     failed = any(reason.kind is StopKind.GUEST_FAILURE for reason in reasons)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from teachvm.isa.flags import IF
 from teachvm.machine.bus import PhysicalBus, PortBus
 from teachvm.machine.cpu import Cpu
+from teachvm.machine.devices.acpi_power import AcpiPower
+from teachvm.machine.devices.debug_console import DebugConsole
+from teachvm.machine.devices.debug_exit import DebugExit
 from teachvm.machine.devices.i8254 import I8254
 from teachvm.machine.devices.i8259 import I8259Pair
 from teachvm.machine.devices.port61 import SystemPort61
@@ -24,6 +27,9 @@ TIMER_PORTS = range(0x40, 0x44)
 SYSTEM_PORT = range(0x61, 0x62)
 SLAVE_PORTS = range(0xA0, 0xA2)
 CONSOLE_PORTS = range(0x3F8, 0x400)
+DEBUG_CONSOLE_PORT = range(0xE9, 0xEA)
+DEBUG_EXIT_PORTS = range(0xF4, 0xF8)
+POWER_PORTS = range(0x604, 0x606)
 LONGEST_REPEAT = 4096
 """Iterations of a repeated string instruction in one unit: a wild guest may ask for four thousand million."""
 
@@ -36,10 +42,11 @@ class Board:
         timer: The 8254; counter 0 is IRQ 0.
         console: The 16550A at 0x3F8, IRQ 4.
         system: System control port B at 0x61.
+        debug_exit, power: With debug ports: what a guest ends its run with.
         ports: The I/O bus they answer on.
     """
 
-    def __init__(self, name: str, clock: Callable[[], int], recorder: Recorder) -> None:
+    def __init__(self, name: str, clock: Callable[[], int], recorder: Recorder, *, debug_ports: bool = False) -> None:
         self.name = name
         self.pic = I8259Pair()
         self.timer = I8254(
@@ -60,6 +67,25 @@ class Board:
         self.ports.map(TIMER_PORTS, self.timer)
         self.ports.map(SYSTEM_PORT, self.system)
         self.ports.map(CONSOLE_PORTS, self.console)
+        self.debug_exit: DebugExit | None = None
+        self.power: AcpiPower | None = None
+        if debug_ports:
+            self.debug_exit, self.power = DebugExit(), AcpiPower()
+            self.ports.map(DEBUG_CONSOLE_PORT, DebugConsole(self.console.show))
+            self.ports.map(DEBUG_EXIT_PORTS, self.debug_exit)
+            self.ports.map(POWER_PORTS, self.power)
+
+    @property
+    def ended(self) -> str:
+        """How the guest ended its run through a port, in a few words; empty while it goes on."""
+        if self.debug_exit is None or self.power is None:
+            return ""
+        return self.debug_exit.ended or self.power.ended
+
+    @property
+    def failed(self) -> bool:
+        """Whether the guest said, in ending its run, that it had failed."""
+        return self.debug_exit is not None and bool(self.debug_exit.code)
 
     def next_due(self) -> int | None:
         """Time, on the clock the board was given, at which a device changes an output by itself; None if never.
@@ -85,6 +111,9 @@ class Board:
         yield "timer", self.timer
         yield "console", self.console
         yield "system", self.system
+        if self.debug_exit is not None and self.power is not None:
+            yield "debug-exit", self.debug_exit
+            yield "power", self.power
 
     def register(self, registry: Registry, prefix: str) -> None:
         """Enter the board's state in a world's registry, under `prefix.`."""
@@ -92,15 +121,16 @@ class Board:
             registry.add(f"{prefix}.{path}", thing)
 
 
-def devices_for(name: str, clock: Callable[[], int], recorder: Recorder) -> Board:
+def devices_for(name: str, clock: Callable[[], int], recorder: Recorder, *, debug_ports: bool = False) -> Board:
     """Wire the devices of a PC: the one place that does, for the physical machine and for each VM's virtual board.
 
     Args:
         name: Whose board it is, as events and consoles call it.
         clock: The owner's time in 10 MHz cycles: host cycles, or a VM's guest time.
         recorder: The world's recorder.
+        debug_ports: With the ports emulators have for test kernels: text at 0xE9, the end at 0xF4 and 0x604.
     """
-    return Board(name, clock, recorder)
+    return Board(name, clock, recorder, debug_ports=debug_ports)
 
 
 class Machine:
@@ -115,20 +145,21 @@ class Machine:
         cpu: The processor, just reset: no guest is loaded.
     """
 
-    def __init__(self, name: str, memory_bytes: int, recorder: Recorder) -> None:
+    def __init__(self, name: str, memory_bytes: int, recorder: Recorder, *, debug_ports: bool = False) -> None:
         """Wire a PC.
 
         Args:
             name: Its name; the CPU is called `NAME.cpu0`.
             memory_bytes: Size of RAM, a multiple of 4096.
             recorder: The world's recorder; its clock's cycles are the machine's time.
+            debug_ports: See `devices_for`.
         """
         clock = recorder.clock
         self.name = name
         self.clock = clock
         self.memory = Memory(memory_bytes)
         self.bus = PhysicalBus(self.memory)
-        self.board = devices_for(name, lambda: clock.cycles, recorder)
+        self.board = devices_for(name, lambda: clock.cycles, recorder, debug_ports=debug_ports)
         self.cpu = Cpu(f"{name}.cpu0", self.bus, self.board.ports, recorder, Tlb())
         self.cpu.interrupts = self.board.pic
         self.cpu.tsc = lambda: clock.cycles

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 from teachvm.host.host import Host
-from teachvm.host.stop import StopReason
+from teachvm.host.stop import StopReason, switched_off
 from teachvm.isa.flags import IF
 from teachvm.machine.computer import devices_for
 from teachvm.trace.state import Registry
@@ -86,6 +86,7 @@ class Vm:
         technique: Technique = Technique.TRAP_AND_EMULATE,
         start_frame: int = 0,
         shadow_budget: int = DEFAULT_BUDGET,
+        debug_ports: bool = False,
     ) -> None:
         """Make a VM with empty memory and a processor that has not been started, and admit it to its host.
 
@@ -96,6 +97,7 @@ class Vm:
             technique: How to run it.
             start_frame: Lowest host frame for guest RAM; what lies below stays free for the VMM.
             shadow_budget: Most host frames for shadow tables.
+            debug_ports: See `devices_for`.
 
         Raises:
             OutOfFramesError: The host has too little memory.
@@ -114,7 +116,7 @@ class Vm:
         self.region = VmmRegion(host, name)
         self.memory = GuestMemory(host, name, memory_bytes, start=start_frame)
         self.shadow = ShadowTables(self.memory, self.region, name, shadow_budget)
-        self.board = devices_for(name, self.guest_time, host.recorder)
+        self.board = devices_for(name, self.guest_time, host.recorder, debug_ports=debug_ports)
         self.vcpu = Vcpu(name, host, self.memory, self.board, self.shadow)
         self.vcpu.cpu.tsc = self.guest_time
         self.vcpu.cpu.budget = lambda: min(MOST_ITERATIONS, max(1, self.board.timer.due - self.time))
@@ -141,6 +143,10 @@ class Vm:
     def turn(self) -> None:
         """Let the processor do the next thing for this VM."""
         self.engine.turn()
+        if self.board.ended and self.ended is None:
+            # Nothing was executed since: if the guest was put back into the hardware, the VCPU still has its state.
+            self.vcpu.in_guest = False
+            self.host.end(self, switched_off(self.name, self.board.ended, failed=self.board.failed))
 
     def burst(self, limit: int, barriers: frozenset[int]) -> int:
         """Let the hardware complete instructions of this VM's guest for which nobody is needed."""

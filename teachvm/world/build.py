@@ -12,7 +12,7 @@ from teachvm.machine.computer import Machine
 from teachvm.trace.recorder import Recorder
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
-from teachvm.world.spec import VmSpec, WorldSpec, check
+from teachvm.world.spec import HostSpec, VmSpec, WorldSpec, check
 from teachvm.world.world import Guest, World
 
 
@@ -30,7 +30,7 @@ def build(spec: WorldSpec, folder: library.Folder | None = None) -> World:
     check(spec)
     asked = spec.host
     recorder = Recorder()
-    machine = Machine(asked.name, asked.memory_bytes, recorder)
+    machine = Machine(asked.name, asked.memory_bytes, recorder, debug_ports=_bare_debug(asked))
     host = Host(machine, recorder, name=asked.name, scheduler=RoundRobin(asked.quantum), costs=CostModel(asked.costs))
     images = [_image(vm, folder) for vm in asked.vms]
     if asked.vms[0].technique is Technique.BARE_METAL:
@@ -40,8 +40,13 @@ def build(spec: WorldSpec, folder: library.Folder | None = None) -> World:
     return World(spec, recorder, host, {guest.name: guest for guest in guests})
 
 
+def _bare_debug(asked: HostSpec) -> bool:
+    """Whether the machine itself has debug ports: those of the guest that owns it."""
+    return asked.vms[0].debug_ports and asked.vms[0].technique is Technique.BARE_METAL
+
+
 def _image(vm: VmSpec, folder: library.Folder | None) -> Image:
-    return library.build(vm.guest, [(program.name, program.arg) for program in vm.programs], folder)
+    return library.build(vm.guest, [(program.name, program.arg) for program in vm.programs], folder, vm.load_at)
 
 
 def _bare(host: Host, vm: VmSpec, image: Image) -> Guest:
@@ -54,7 +59,7 @@ def _bare(host: Host, vm: VmSpec, image: Image) -> Guest:
 
 
 def _virtual(host: Host, asked: VmSpec, image: Image) -> Guest:
-    vm = Vm(host, asked.name, asked.memory_bytes, technique=asked.technique)
+    vm = Vm(host, asked.name, asked.memory_bytes, technique=asked.technique, debug_ports=asked.debug_ports)
     loader.load(image, asked.memory_bytes, vm.memory.write_bytes)
     loader.start(vm.vcpu.cpu, image)
     vm.vcpu.cpu.restored()

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from teachvm.vmm.techniques import Paging, Technique
 
 MIB = 1 << 20
-MAX_HOST_MEMORY_BYTES = 256 * MIB
+PAGE = 4096
+MAX_GUEST_MEMORY_BYTES = 256 * MIB
+MAX_HOST_MEMORY_BYTES = 512 * MIB
 MAX_VMS = 16
 VMM_RESERVE_BYTES = MIB // 4
 """Host memory the VMM needs beside each guest's own: its region there, and room for shadow tables."""
@@ -25,7 +27,8 @@ class ProgramSpec:
 class VmSpec:
     """One guest: what runs in it and how it is run.
 
-    `programs` empty means the guest's own default set.
+    `programs` empty means the guest's own default set; `load_at` is where a flat binary is put (0: where the loader
+    likes); `debug_ports` adds the ports emulators have for test kernels.
     """
 
     name: str
@@ -34,6 +37,8 @@ class VmSpec:
     technique: Technique = Technique.TRAP_AND_EMULATE
     paging: Paging = Paging.SHADOW
     programs: tuple[ProgramSpec, ...] = ()
+    load_at: int = 0
+    debug_ports: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ def check(spec: WorldSpec) -> None:
     if bare and len(host.vms) > 1:
         raise SpecError("bare metal runs one operating system; with several guests choose another technique")
     for vm in host.vms:
+        if vm.memory_bytes > MAX_GUEST_MEMORY_BYTES or vm.memory_bytes % PAGE:
+            raise SpecError(f"{vm.name} cannot have {vm.memory_bytes} bytes of memory: whole pages, at most 256 MiB")
         if not vm.technique.available:
             raise SpecError(f"technique {vm.technique.value} is not in this version yet")
     needed = sum(vm.memory_bytes for vm in host.vms) + (0 if bare else VMM_RESERVE_BYTES * len(host.vms))

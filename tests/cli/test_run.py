@@ -184,12 +184,12 @@ def test_a_broken_lesson_is_located(teachvm: Command, tmp_path: Path) -> None:
     ("word", "line"),
     [
         ("tinios", "teachvm: there is no lesson or guest 'tinios'; did you mean 'tinyos'?\n"),
-        ("missing.asm", "teachvm: missing.asm: there is no such source file\n"),
+        ("missing.asm", "teachvm: missing.asm: there is no such file\n"),
         (
             "empty",
             (
                 "teachvm: the folder 'empty' holds no lesson.md, so it is no lesson; "
-                "guests are tinyos, or the path of a .asm file\n"
+                "guests are tinyos, or the path of a file\n"
             ),
         ),
     ],

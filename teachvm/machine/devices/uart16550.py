@@ -159,15 +159,19 @@ class Uart16550:
             self._update()
         return cause | (IIR_FIFOS if self.fifos else 0)
 
+    def show(self, byte: int) -> None:
+        """Put a byte onto the terminal at the other end of the line."""
+        self.text = (self.text + bytes((byte,)))[-TEXT_LIMIT:]
+        self.written += 1
+        self.transmitted(byte)
+
     def _transmit(self, value: int) -> None:
         self.transmit_empty = False
         self._update()
         if self.mcr & MCR_LOOP:
             self.receive(bytes((value,)))
         else:
-            self.text = (self.text + bytes((value,)))[-TEXT_LIMIT:]
-            self.written += 1
-            self.transmitted(value)
+            self.show(value)
         self.transmit_empty = True
 
     def _write_fcr(self, value: int) -> None:

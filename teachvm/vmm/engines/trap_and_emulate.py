@@ -169,6 +169,10 @@ class TrapAndEmulate(Monitor):
         # The instruction's own cycles are not the VMM's; they pass before the guest is resumed and its timer set.
         self.clock.spend(cycles)
         self.entered_at += cycles
+        if vm.board.ended:
+            self._close()
+            self.clock.retire(0)
+            return
         if not vcpu.cpu.halted and not self._interruptible() and self._needs_software() is None:
             self._resume()
         self.clock.retire(0)

@@ -1,0 +1,74 @@
+"""Options that say how a guest is run: the same for every command that takes one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from teachvm.cli.exits import CommandError
+from teachvm.vmm.techniques import Technique
+from teachvm.world.spec import MAX_GUEST_MEMORY_BYTES, MAX_VMS, MIB
+
+if TYPE_CHECKING:
+    from teachvm.app.headless import Wishes
+
+BUILT = ", ".join(technique.value for technique in Technique if technique.available)
+LARGEST_MIB = MAX_GUEST_MEMORY_BYTES // MIB
+
+
+def _address(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    """A physical address, decimal or hexadecimal."""
+    if value is None:
+        return None
+    try:
+        address = int(value, 0)
+    except ValueError:
+        address = -1
+    if not 0 < address < MAX_GUEST_MEMORY_BYTES:
+        raise click.BadParameter(f"'{value}' is no address in memory; write it as 0x100000.", context, option)
+    return address
+
+
+def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options; `wishes_of` reads them."""
+    for option in (
+        click.option("--load", callback=_address, metavar="ADDRESS", help="Put a flat binary there (0x10000)."),
+        click.option("--vms", type=click.IntRange(1, MAX_VMS), metavar="N", help="So many copies, each in its own VM."),
+        click.option("--memory", type=click.IntRange(1, LARGEST_MIB), metavar="MIB", help="Memory of each guest."),
+        click.option("--technique", metavar="T", help=f"Run every guest this way: {BUILT}."),
+    ):
+        command = option(command)
+    return command
+
+
+def technique_of(given: dict[str, Any]) -> Technique | None:
+    """The technique asked for.
+
+    Raises:
+        CommandError: There is none of that name.
+    """
+    name = given["technique"]
+    if name is None:
+        return None
+    try:
+        return Technique(name)
+    except ValueError as error:
+        from teachvm.lesson.problems import did_you_mean
+
+        names = [technique.value for technique in Technique]
+        hint = did_you_mean(name, names) or f"; there are {', '.join(names)}"
+        raise CommandError(f"there is no technique '{name}'{hint}") from error
+
+
+def wishes_of(given: dict[str, Any]) -> Wishes:
+    """What the options ask for.
+
+    Raises:
+        CommandError: There is no such technique.
+    """
+    from teachvm.app.headless import Wishes
+
+    technique = technique_of(given) or Technique.TRAP_AND_EMULATE
+    return Wishes(technique, (given["memory"] or 0) * MIB, given["vms"] or 1, given["load"] or 0)
