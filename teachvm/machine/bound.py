@@ -177,15 +177,7 @@ class ControlRegister(Bound):
 
     def load(self, cpu: Cpu) -> int:
         """The value software reads."""
-        match self.index:
-            case 0:
-                return cpu.cr0
-            case 2:
-                return cpu.cr2
-            case 3:
-                return cpu.cr3
-            case _:
-                return cpu.cr4
+        return cpu.read_control(self.index)
 
     def store(self, cpu: Cpu, value: int) -> None:
         """Load the register, with its checks and its effect on the TLB.

@@ -13,17 +13,25 @@ from typing import ClassVar, Final
 
 from teachvm.isa.alu import DivideError
 from teachvm.isa.control import CR4_DE, DR6_BD, DR6_BS, DR6_FIXED, DR7_FIXED, DR7_GD
-from teachvm.isa.decode import MAX_LENGTH, TooLong, Truncated, UndefinedOpcode
+from teachvm.isa.decode import MAX_LENGTH, Truncated
 from teachvm.isa.descriptors import DB_BIT, TSS_32, TSS_32_BUSY, TSS_IO_MAP
 from teachvm.isa.exceptions import Vector
 from teachvm.isa.flags import IF, RF, TF, iopl
 from teachvm.isa.operands import CS
 from teachvm.machine.events import ExceptionRaised, InterruptAccepted, SoftwareInterrupted
-from teachvm.machine.exceptions import CpuStopped, Fault, Interruption, Source, general_protection, invalid_opcode
+from teachvm.machine.exceptions import (
+    CpuStopped,
+    Fault,
+    Intercepted,
+    Interruption,
+    Source,
+    general_protection,
+    invalid_opcode,
+)
 from teachvm.machine.interrupts import deliver_through_idt
 from teachvm.machine.memory import PhysicalMemory
 from teachvm.machine.mmu import Access
-from teachvm.machine.operation import Operation, decoded
+from teachvm.machine.operation import Operation, fetched
 from teachvm.machine.registers import MASK32, InterruptSource, NoInterrupts, Ports
 from teachvm.machine.segmentation import Segmentation
 from teachvm.machine.tiers.engine import NO_BARRIERS, Tiers
@@ -155,8 +163,8 @@ class Cpu(Segmentation):
             # Before the instruction: delivery of INT n takes the pending trap back.
             self.trap_pending = self.eflags & TF != 0
             cycles = operation.execute(self)
-        except (Fault, DivideError):
-            self.shadow = shadow
+        except (Fault, DivideError, Intercepted):
+            self.shadow, self.trap_pending = shadow, False
             self.eflags |= resume
             raise
         self.eip = self.next_eip
@@ -242,14 +250,14 @@ class Cpu(Segmentation):
         here = min(wanted, 0x1000 - (phys & 0xFFF))
         code = self._code_bytes(phys, here)
         try:
-            return _decoded(code, bits)
+            return fetched(code, bits)
         except Truncated:
             if here == wanted:
                 raise general_protection() from None
         second = self.translate(linear + here & MASK32, Access.FETCH, self.cpl == 3)
         code += self._code_bytes(second, wanted - here)
         try:
-            return _decoded(code, bits)
+            return fetched(code, bits)
         except Truncated:
             raise general_protection() from None
 
@@ -261,7 +269,7 @@ class Cpu(Segmentation):
             room: Bytes it may have.
         """
         try:
-            return _decoded(self._code_bytes(phys, min(room, MAX_LENGTH)), 32)
+            return fetched(self._code_bytes(phys, min(room, MAX_LENGTH)), 32)
         except (Truncated, Fault):
             return None
 
@@ -374,21 +382,6 @@ class Cpu(Segmentation):
         registry.add(path, self)
         if self.tlb is not None:
             registry.add(f"{path}.tlb", self.tlb)
-
-
-def _decoded(code: bytes, bits: int) -> Operation:
-    """Decode and bind, with the decoder's refusals as the exceptions they are.
-
-    Raises:
-        Truncated: The instruction goes on beyond `code`.
-        Fault: #UD, #GP(0).
-    """
-    try:
-        return decoded(code, bits)
-    except UndefinedOpcode:
-        raise invalid_opcode() from None
-    except TooLong:
-        raise general_protection() from None
 
 
 def _stopped_clock() -> int:

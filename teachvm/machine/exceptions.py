@@ -91,6 +91,14 @@ class Interruption:
         return text if self.error is None else f"{text}({self.error:#06x})"
 
 
+class Intercepted(Exception):  # noqa: N818 - a hook's answer, not a mistake
+    """A hook took the present instruction, or the delivery of an interruption, away: nothing of it is done.
+
+    Raised where a `Fault` may be raised, so the state is that of the instruction boundary before; it passes through the
+    CPU to whoever called it. The hook's owner derives what it wants to be told from it.
+    """
+
+
 class StopReason(Enum):
     """Why a CPU cannot go on."""
 

@@ -58,14 +58,18 @@ def deliver_through_idt(cpu: Cpu, interruption: Interruption) -> None:
         try:
             if current.cr2 is not None:
                 cpu.cr2 = current.cr2
+            cpu.delivering = current
             _enter_handler(cpu, current)
             break
         except Fault as fault:
             if current.external and fault.error is not None and fault.vector != Vector.PF:
                 fault.error |= 1
             if current.source is Source.SOFTWARE:
+                cpu.delivering = None
                 raise
+            cpu.delivery_fault(current, fault)
             current = _escalate(cpu, current, fault)
+    cpu.delivering = None
     cpu.halted = False
     cpu.shadow = False
     cpu.trap_pending = False

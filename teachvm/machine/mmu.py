@@ -45,16 +45,18 @@ class Access(Enum):
 class Mmu(Registers):
     """The paging unit: translation, linear memory access, and the control registers that govern them.
 
-    `walker` is how a linear address is translated on a TLB miss (or always, without a TLB); nested paging replaces it.
+    `walker` is how a linear address is translated on a TLB miss (or always, without a TLB); nested paging replaces it,
+    and sets `second_level`: what paging leaves as a physical address is then translated too, also with CR0.PG clear.
     """
 
-    DERIVED: ClassVar[tuple[str, ...]] = (*Registers.DERIVED, "walker")
+    DERIVED: ClassVar[tuple[str, ...]] = (*Registers.DERIVED, "walker", "second_level")
 
     def __init__(
         self, name: str, memory: PhysicalMemory, ports: Ports, recorder: Recorder | None, tlb: Tlb | None
     ) -> None:
         super().__init__(name, memory, ports, recorder, tlb)
         self.walker: Callable[[Mmu, int, Access, bool], TlbEntry] = walk_two_levels
+        self.second_level = False
 
     # ---- translation ---------------------------------------------------------------------------
 
@@ -74,7 +76,8 @@ class Mmu(Registers):
         known = (self._writes if access is Access.WRITE else self._reads)[3 if user else 0].get(linear >> 12)
         if known is not None:
             return known | linear & 0xFFF
-        frame = self._resolve(linear, access, user) if self.cr0 & CR0_PG else linear & paging.FRAME
+        paged = self.cr0 & CR0_PG or self.second_level
+        frame = self._resolve(linear, access, user) if paged else linear & paging.FRAME
         ram = self._ram
         if ram is not None and self.tlb is not None and frame < ram.size:
             privilege = 3 if user else 0
@@ -109,7 +112,7 @@ class Mmu(Registers):
 
     def resident(self, linear: int, access: Access, user: bool) -> bool:
         """Whether an access needs no walk; always true without paging or without a TLB."""
-        if self.tlb is None or not self.cr0 & CR0_PG:
+        if self.tlb is None or not (self.cr0 & CR0_PG or self.second_level):
             return True
         entry = self.tlb.find(linear >> 12)
         return entry is not None and self._allows(entry, access, user)

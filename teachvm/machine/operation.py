@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from teachvm.isa.conditions import BY_MNEMONIC
-from teachvm.isa.decode import Insn, decode
+from teachvm.isa.decode import Insn, TooLong, UndefinedOpcode, decode
 from teachvm.isa.operands import Creg, Dreg, Far, Imm, Mem, Operand, Reg, Rel, Sreg
 from teachvm.isa.row import InstructionClass
 from teachvm.machine.bound import (
@@ -25,7 +25,7 @@ from teachvm.machine.bound import (
 )
 from teachvm.machine.bound_memory import bind_memory
 from teachvm.machine.condition import condition_code
-from teachvm.machine.exceptions import general_protection
+from teachvm.machine.exceptions import general_protection, invalid_opcode
 from teachvm.machine.instructions import Meaning, meaning_of
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class Operation:
         if condition is not None:
             arguments = (condition_code(condition.code), *arguments)
         self.execute: Execute = _applied(run, arguments)
+        if insn.row.intercept is not None:
+            self.execute = _interceptable(self, self.execute)
         if insn.row.klass is InstructionClass.PRIVILEGED:
             self.execute = _privileged(self.execute)
 
@@ -116,6 +118,20 @@ def _applied(run: Meaning, arguments: tuple[object, ...]) -> Execute:
             return lambda cpu: run(cpu, *arguments)
 
 
+def _interceptable(operation: Operation, execute: Execute) -> Execute:
+    """Ask the processor's hook first, if it has one; the privilege check comes before it.
+
+    Source: Intel SDM Vol. 3C, ch. 25: faults that privilege causes take precedence over exits.
+    """
+
+    def ask(cpu: Cpu) -> int | None:
+        if cpu.intercept is not None:
+            cpu.intercept(operation)
+        return execute(cpu)
+
+    return ask
+
+
 def _privileged(execute: Execute) -> Execute:
     """Refuse outside ring 0, as the row's class says."""
 
@@ -135,3 +151,18 @@ def decoded(code: bytes, bits: int) -> Operation:
         DecodeError: As `isa.decode.decode`.
     """
     return Operation(decode(code, bits))
+
+
+def fetched(code: bytes, bits: int) -> Operation:
+    """Decode and bind, with the decoder's refusals as the exceptions they are.
+
+    Raises:
+        Truncated: The instruction goes on beyond `code`.
+        Fault: #UD, #GP(0).
+    """
+    try:
+        return decoded(code, bits)
+    except UndefinedOpcode:
+        raise invalid_opcode() from None
+    except TooLong:
+        raise general_protection() from None

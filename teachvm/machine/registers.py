@@ -6,16 +6,20 @@ Source: Intel SDM Vol. 1, §3.4 (basic program execution registers); Vol. 3A, ch
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from teachvm.isa.control import CR0_ET, DR6_FIXED, DR7_FIXED
 from teachvm.isa.descriptors import Segment, TableRegister, null_segment
 from teachvm.isa.flags import RESERVED_ONE
-from teachvm.machine.exceptions import CpuStopped, StopReason
+from teachvm.machine.exceptions import CpuStopped, Fault, Interruption, StopReason
 from teachvm.machine.memory import Memory, PhysicalMemory
 from teachvm.machine.tlb import PageMap, Tlb
 from teachvm.trace.events import Event
 from teachvm.trace.recorder import Recorder
+
+if TYPE_CHECKING:
+    from teachvm.machine.operation import Operation
 
 MASK32: Final = 0xFFFF_FFFF
 GDT_LIMIT_AT_RESET: Final = 0xFFFF
@@ -68,6 +72,10 @@ class Registers:
     interrupt shadow after STI and MOV SS: no interrupt is accepted before the next instruction is done. `trap_pending`
     says that a single-step #DB is due at this boundary. `next_eip` is where EIP goes when the current instruction
     completes; until then `eip` names the instruction itself.
+
+    Hooks, each with a default that costs nothing: `intercept` is asked before an instruction whose row has an
+    intercept; `delivery_fault` is told of a fault met while `delivering` an interruption, before it is delivered
+    instead; `control_view` changes what software reads of a control register. The first two may raise `Intercepted`.
     """
 
     STATE: ClassVar[tuple[str, ...]] = (
@@ -99,6 +107,10 @@ class Registers:
         "recorder",
         "tlb",
         "next_eip",
+        "intercept",
+        "delivery_fault",
+        "delivering",
+        "control_view",
         "_ram",
         "_reads",
         "_writes",
@@ -133,6 +145,10 @@ class Registers:
         self.tsc_offset = 0
         self.stopped: StopReason | None = None
         self.stop_detail = ""
+        self.intercept: Callable[[Operation], None] | None = None
+        self.delivery_fault: Callable[[Interruption, Fault], None] = _goes_on
+        self.delivering: Interruption | None = None
+        self.control_view: Callable[[int, int], int] | None = None
         self._ram: Memory | None = memory.ram
         self._reads: tuple[PageMap, ...] = tlb.reads if tlb is not None and self._ram is not None else _NO_MAPS
         self._writes: tuple[PageMap, ...] = tlb.writes if tlb is not None and self._ram is not None else _NO_MAPS
@@ -140,6 +156,11 @@ class Registers:
     def set_flags(self, flags: int, mask: int) -> None:
         """Replace the EFLAGS bits of `mask` by those of `flags`."""
         self.eflags = self.eflags & ~mask | flags & mask
+
+    def read_control(self, index: int) -> int:
+        """What software reads of CR0, CR2, CR3 or CR4."""
+        value = (self.cr0, 0, self.cr2, self.cr3, self.cr4)[index]
+        return value if self.control_view is None else self.control_view(index, value)
 
     def emit(self, kind: type[Event], **fields: Any) -> None:
         """Record a fact about this CPU, if it has a recorder."""
@@ -160,3 +181,7 @@ class Registers:
         self.stopped = reason
         self.stop_detail = detail
         return CpuStopped(reason, detail)
+
+
+def _goes_on(first: Interruption, second: Fault) -> None:
+    """Nobody takes a fault during delivery away."""

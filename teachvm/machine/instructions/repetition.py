@@ -17,7 +17,7 @@ from teachvm.isa.decode import Insn
 from teachvm.isa.flags import DF, TF, ZF
 from teachvm.isa.operands import ECX, EDI, ESI
 from teachvm.machine.bound_memory import Memory
-from teachvm.machine.exceptions import Fault
+from teachvm.machine.exceptions import Fault, Intercepted
 from teachvm.machine.mmu import Access
 from teachvm.machine.registers import MASK32
 
@@ -121,7 +121,7 @@ def repeat(
         run = min([allowed - done, *(_in_page(cpu, side) for side in sides)])
         try:
             count = _iterate(cpu, run, one, many)
-        except Fault:
+        except (Fault, Intercepted):
             if not done:
                 raise
             break

@@ -85,7 +85,7 @@ def lidt(cpu: Cpu, insn: Insn, src: Bound) -> None:
 @meaning("SMSW")
 def smsw(cpu: Cpu, dst: Bound) -> None:
     """Store the low half of CR0, at any privilege level; a 32-bit register gets all of it."""
-    dst.store(cpu, cpu.cr0 & dst.mask)
+    dst.store(cpu, cpu.read_control(0) & dst.mask)
 
 
 @meaning("LMSW")

@@ -65,7 +65,7 @@ class Traits:
 def traits(operation: Operation, next_eip: int, segments: tuple[Segment, ...]) -> Traits | None:
     """Specialise an instruction on trial; None if it cannot be compiled."""
     insn = operation.insn
-    if insn.row.klass is not InstructionClass.INNOCUOUS or insn.lock or insn.rep:
+    if insn.row.klass is not InstructionClass.INNOCUOUS or insn.lock or insn.rep or insn.row.intercept is not None:
         return None
     trial = Specialiser(segments)
     trial.next_eip = next_eip
