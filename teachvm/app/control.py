@@ -136,6 +136,13 @@ class Control:
             self._before.leave()
         self._now = None
 
+    def go_on(self) -> None:
+        """A movement goes on after a slice: what it is compared with stays what was shown before it began."""
+        self.notice = None
+        if self._now is not None:
+            self._now.leave()
+        self._now = None
+
     def reset(self) -> None:
         """Back to the first moment."""
         self.seek(START)
@@ -166,7 +173,7 @@ class Control:
         Forwards, the run ends at a breakpoint, where the world ends, and if `to_trap` at the next trap; backwards at a
         breakpoint, the previous trap, and the beginning.
         """
-        self.notice = None
+        self.leave()
         self.running = direction
         self._to_trap = to_trap
 
@@ -185,10 +192,10 @@ class Control:
             Whether the run goes on.
         """
         if self.running is Direction.FORWARD:
-            self.leave()
+            self.go_on()
             self._forward(keep_going, limit)
         elif self.running is Direction.BACKWARD:
-            self.leave()
+            self.go_on()
             self._backward()
         return self.running is not None
 

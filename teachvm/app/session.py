@@ -176,7 +176,7 @@ class Session:
         self._comparison = None
         self.control.stop()
         if self.flow.travelling:
-            self.control.leave()
+            self.control.go_on()
             self.flow.cancel()
             self._look()
 
@@ -187,7 +187,7 @@ class Session:
             keep_going: False when the slice's time is over; the caller has the clock.
         """
         if self.flow.travelling:
-            self.control.leave()
+            self.control.go_on()
             self.flow.travel(keep_going)
             self._look()
         elif self.control.running is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from teachvm.app.control import Direction
 from teachvm.app.flow import Waiting
+from teachvm.app.presentation import CardView
 from teachvm.app.rail import AskView, CheckView, Said, TaskView
 from teachvm.app.session import Session
 from teachvm.trace.grain import Grain
@@ -617,3 +619,30 @@ def test_from_every_state_pressing_the_button_leads_to_the_end(tmp_path: Path, t
             session.answer(session.flow.part.id, "0")  # type: ignore[union-attr]  # it waits for an Ask
         press(session)
     assert action(session) == ("Back to all lessons", "home", True)
+
+
+LONG = KERNEL.replace("mov     ecx, 20", "mov     ecx, 20000").replace(
+    "second: cli", "        mov ecx, 9000\nmore: dec ecx\n jnz more\nsecond: cli"
+)
+
+
+@pytest.mark.parametrize("move", [lambda s: s.act(), lambda s: s.start(), lambda s: s.next_beat()])
+def test_what_a_movement_changed_is_the_same_however_often_it_was_looked_at_on_its_way(
+    tmp_path: Path, move: Callable[[Session], object]
+) -> None:
+    views = []
+    for looks in (False, True):
+        session = ready(tmp_path / str(looks), BODY, LONG)
+        session.next_beat()
+        settled(session)
+        look_at(session)
+        move(session)
+        while session.work(lambda: False):
+            if looks:
+                look_at(session)
+        views.append(look_at(session))
+    assert views[0] == views[1]
+
+
+def look_at(session: Session) -> list[CardView]:
+    return [session.card(card) for card in (*session.stage, "console", "registers", "vmm-entries")]
