@@ -231,11 +231,6 @@ class Chronicle:
         """All traps."""
         return _Series(self.notches)
 
-    def frontier(self, frontier: Moment, log: EventLog) -> int:
-        """Host cycles at the frontier, as far as the log can tell: an instruction takes one."""
-        last = log.slice(log.end - 1, log.end)
-        return last[0].cycles + max(0, frontier.n - last[0].at.n) if last else frontier.n
-
 
 def _totals(sums: list[int], traps: int) -> Totals:
     program, kernel, vmm_, hardware = sums

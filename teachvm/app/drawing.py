@@ -168,13 +168,22 @@ class Notch(NamedTuple):
     role: Role = "trap"
 
 
+class Branch(NamedTuple):
+    """A future that was left behind: it branched off at a cycle and moment, and was seen up to others."""
+
+    start: int
+    stop: int
+    at: Moment
+    until: Moment
+
+
 @dataclass(frozen=True, slots=True)
 class LanesView:
     """What ran when, on the host's clock in cycles.
 
     `stretches` and `notches` are ordered by their first field and may be long: the view cuts them to what is visible.
     `now` is the playhead; everything up to `frontier` has been run at least once; `key` changes when the past does,
-    that is, at a fork.
+    that is, at a fork; `branches` are the futures left behind at forks, oldest first.
     """
 
     lanes: tuple[Lane, ...]
@@ -183,3 +192,4 @@ class LanesView:
     now: int
     frontier: int
     key: str = ""
+    branches: tuple[Branch, ...] = ()

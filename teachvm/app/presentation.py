@@ -15,6 +15,7 @@ from teachvm.app.drawing import (
     BitBox,
     BitField,
     Box,
+    Branch,
     DiagramView,
     Fragment,
     FragmentRow,
@@ -39,6 +40,7 @@ __all__ = [
     "BitField",
     "Block",
     "Box",
+    "Branch",
     "CardView",
     "Cell",
     "Chip",
@@ -342,13 +344,17 @@ class TableView:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleView:
-    """What a guest printed; its last `fresh` characters came with the last step. `dropped` lines were cut above."""
+    """What a guest printed; its last `fresh` characters came with the last step. `dropped` lines were cut above.
+
+    `guest` is who receives what is typed; empty where nobody does.
+    """
 
     text: str
     fresh: int = 0
     dropped: int = 0
     empty: str = "Nothing printed yet."
     title: str = ""
+    guest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

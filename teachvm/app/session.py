@@ -11,6 +11,7 @@ from teachvm.app.comparison import Comparison
 from teachvm.app.control import Control, Direction, Notice
 from teachvm.app.flow import Flow, Waiting
 from teachvm.app.focus import Focus
+from teachvm.app.notation import plural
 from teachvm.app.presentation import CardView
 from teachvm.app.presenters import present
 from teachvm.app.rail import HeaderView, RailView, Said, TechniqueView
@@ -297,8 +298,15 @@ class Session:
 
     def _inject(self, given: Input) -> None:
         self.stop()
+        known = self.control.timeline.frontier
         self.control.inject(given)
         self.flow.forked(self.position)
+        left = known.n - self.position.n
+        if left > 0:
+            self.control.notice = Notice(
+                f"You changed the past: {plural(left, 'instruction')} seen before {'is' if left == 1 else 'are'} "
+                "left behind, and the machine goes on from here in another way. The timeline shows where."
+            )
 
     # ---- inside --------------------------------------------------------------------------------
 

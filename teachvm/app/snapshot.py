@@ -11,7 +11,7 @@ from teachvm.trace.moment import Moment
 
 if TYPE_CHECKING:
     from teachvm.trace.events import EventLog
-    from teachvm.trace.timeline import Timeline
+    from teachvm.trace.timeline import Fork, Timeline
     from teachvm.world.world import World
 
 
@@ -28,6 +28,7 @@ class Snapshot:
         self.focus = focus
         self.at: Moment = timeline.position
         self.frontier: Moment = timeline.frontier
+        self.forks: tuple[Fork, ...] = tuple(timeline.forks)
         self.cycles = world.recorder.clock.cycles
         self._values = {
             path: (thing.STATE, values)

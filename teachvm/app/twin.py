@@ -179,6 +179,11 @@ def _lanes(view: LanesView) -> list[str]:
         lines.append(f"{count(stretch.start)}–{count(min(stretch.stop, view.frontier))} {who}")
     if len(view.stretches) > last:
         lines.append(f"({count(len(view.stretches) - last)} after now)")
+    lines += [
+        f"Left behind: a future from instruction {count(branch.at.n)} (cycle {count(branch.start)}) "
+        f"to instruction {count(branch.until.n)} (cycle {count(branch.stop)})."
+        for branch in view.branches
+    ]
     return lines
 
 

@@ -153,6 +153,11 @@ class EventLog:
                 return self._events[index]
         return None
 
+    def cycles_at(self, frontier: Moment) -> int:
+        """Host cycles at the end of what was run, as far as the log can tell: an instruction takes one."""
+        last = self._events[-1] if self._events else None
+        return frontier.n if last is None else last.cycles + max(0, frontier.n - last.at.n)
+
     def truncate(self) -> tuple[Event, ...]:
         """Forget what lies beyond the cursor, because the future will differ; returns the forgotten events."""
         keep = max(0, self.cursor - self._forgotten)

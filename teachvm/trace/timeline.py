@@ -76,11 +76,16 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """A future left behind when the past was changed: where it branched off and what came from outside in it."""
+    """A future left behind when the past was changed: where it branched off and what came from outside in it.
+
+    `cycles` and `frontier_cycles` are the host's clock where it branched off, and at the end of what was seen of it.
+    """
 
     at: Moment
     inputs: tuple[tuple[int, Input], ...]
     frontier: Moment
+    cycles: int
+    frontier_cycles: int
 
 
 class Timeline:
@@ -281,7 +286,8 @@ class Timeline:
         now = self._clock.n
         if self.frontier > Moment(now):
             later = tuple(pair for pair in self.inputs if pair[0] > now)
-            self.forks.append(Fork(Moment(now), later, self.frontier))
+            until = self._log.cycles_at(self.frontier)
+            self.forks.append(Fork(Moment(now), later, self.frontier, self._clock.cycles, until))
             self._inputs = {number: given for number, given in self._inputs.items() if number <= now}
             self._checkpoints.drop_after(now)
             self._log.truncate()

@@ -96,6 +96,16 @@ class SessionBridge(QObject):
         self.session.compare()
         self.resume()
 
+    def type_text(self, guest: str, text: str) -> None:
+        """Type on a guest's console; a run at the chosen speed goes on."""
+        going = self._stepping or self.session.control.running is Direction.FORWARD
+        self._rest()
+        self.session.type_text(guest, text)
+        if going:
+            self.toggle_run()
+        else:
+            self.resume()
+
     def stop(self) -> None:
         """Stop; always works."""
         self._rest()

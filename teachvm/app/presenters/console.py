@@ -29,4 +29,4 @@ def _console(now: Snapshot, before: Snapshot | None, name: str, *, several: bool
     lost = port.written - len(port.text)
     cut = f"the first {count(lost)} characters are not kept" if lost else ""
     title = " · ".join(filter(None, (name if several else "", cut)))
-    return ConsoleView(text, fresh, title=title)
+    return ConsoleView(text, fresh, title=title, guest=name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from teachvm.app.chronicle import Chronicle, chronicle_of
-from teachvm.app.drawing import LanesView
+from teachvm.app.drawing import Branch, LanesView
 from teachvm.app.notation import count, plural
 from teachvm.app.presentation import CardView
 from teachvm.app.snapshot import Snapshot
@@ -14,7 +14,7 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     """All that has been run, with the playhead at the snapshot's moment."""
     del before
     chronicle = chronicle_of(now)
-    frontier = max(now.cycles, chronicle.frontier(now.frontier, now.log))
+    frontier = max(now.cycles, now.log.cycles_at(now.frontier))
     lanes = LanesView(
         chronicle.lanes,
         chronicle.until(frontier),
@@ -22,6 +22,7 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
         now.cycles,
         frontier,
         key=f"{id(now.world):x}.{now.log.cuts}",
+        branches=tuple(Branch(fork.cycles, fork.frontier_cycles, fork.at, fork.frontier) for fork in now.forks),
     )
     return CardView(_subtitle(now, chronicle), (lanes,))
 

@@ -77,12 +77,13 @@ class _Stack(QWidget):
 class BlockColumn(QScrollArea):
     """Shows a tuple of blocks, keeping the widgets of blocks whose kind did not change.
 
-    `followed` carries links, `sought` moments, `break_toggled` addresses; `acted` carries named actions.
+    `followed` carries links, `sought` moments, `break_toggled` addresses, `typed` a guest and a line for its console.
     """
 
     followed = Signal(object)
     sought = Signal(object)
     break_toggled = Signal(int)
+    typed = Signal(str, str)
 
     def __init__(self, look: Look, name: str) -> None:
         super().__init__()
@@ -123,10 +124,10 @@ class BlockColumn(QScrollArea):
             self.blocks.append(widget)
 
     def _connect(self, widget: QWidget) -> None:
-        for own, theirs in (("followed", "followed"), ("sought", "sought"), ("break_toggled", "break_toggled")):
-            signal = getattr(widget, theirs, None)
+        for name in ("followed", "sought", "break_toggled", "typed"):
+            signal = getattr(widget, name, None)
             if signal is not None:
-                signal.connect(getattr(self, own))
+                signal.connect(getattr(self, name))
         if isinstance(widget, CodeList):
             widget.reveal.connect(self._reveal)
 

@@ -1,21 +1,25 @@
-"""What a guest printed, as text that can be selected and read out."""
+"""What a guest printed, as text that can be selected and read out, and a line to type to it."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent, QTextCharFormat, QTextCursor, QTextOption
-from PySide6.QtWidgets import QLabel, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QLineEdit, QPlainTextEdit, QTextEdit, QVBoxLayout, QWidget
 
 from teachvm.app.notation import count
 from teachvm.app.presentation import ConsoleView
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
 
+MOST_TYPED = 200
+"""Characters of one typed line."""
+
 
 class Console(QWidget):
-    """Shows a `ConsoleView`; what the last step printed is marked."""
+    """Shows a `ConsoleView`; what the last step printed is marked. `typed` carries a guest and a line for it."""
 
     followed = Signal(object)
+    typed = Signal(str, str)
     fills = True
 
     def __init__(self, look: Look, name: str = "console") -> None:
@@ -37,10 +41,19 @@ class Console(QWidget):
         self.text.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.text.document().setDocumentMargin(0)
         look.dress(self.text, fonts.MONO)
+        self.line = QLineEdit()
+        self.line.setObjectName(f"{name}-line")
+        self.line.setProperty("code", "true")
+        look.dress(self.line, fonts.MONO)
+        self.line.setPlaceholderText("Type here; Enter sends it")
+        self.line.setMaxLength(MOST_TYPED)
+        self.line.returnPressed.connect(self._send)
+        self.line.hide()
         layout = QVBoxLayout(self)
         layout.setSpacing(0)
         layout.addWidget(self.title)
         layout.addWidget(self.text, 1)
+        layout.addWidget(self.line)
         look.changed.connect(self._restyle)
         self._restyle()
 
@@ -52,6 +65,9 @@ class Console(QWidget):
         head += [f"{count(view.dropped)} earlier lines are not kept"] if view.dropped else []
         self.title.setText(" · ".join(head))
         self.title.setVisible(bool(head))
+        self.line.setVisible(bool(view.guest))
+        self.line.setAccessibleName(f"Type on the console of {view.guest}")
+        self.line.setToolTip(f"What you type here reaches the serial port of {view.guest} at this moment.")
         before, now = _shown(old), _shown(view)
         if now != before:
             if before and now.startswith(before):
@@ -63,6 +79,12 @@ class Console(QWidget):
             self._show_end()
         self._mark_fresh()
 
+    def _send(self) -> None:
+        """Send the line, with the byte the Enter key of a terminal sends behind it."""
+        text = self.line.text()
+        self.line.clear()
+        self.typed.emit(self._view.guest, f"{text}\n")
+
     def _show_end(self) -> None:
         bar = self.text.verticalScrollBar()
         bar.setValue(bar.maximum())
@@ -73,8 +95,8 @@ class Console(QWidget):
         self._show_end()
 
     def least_height(self) -> float:
-        """Room for three lines, in layout pixels; it is given what its card has left."""
-        return 80.0
+        """Room for two lines and the one to type, in layout pixels; it is given what its card has left."""
+        return 92.0
 
     def height_at(self, _width: int) -> int:
         """Widget height it asks for."""

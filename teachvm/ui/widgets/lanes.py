@@ -9,7 +9,7 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy
 
 from teachvm.app.notation import count
-from teachvm.app.presentation import Lane, LanesView, Notch, Stretch, Tip
+from teachvm.app.presentation import Branch, Lane, LanesView, Notch, Stretch, Tip
 from teachvm.trace.moment import Moment
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
@@ -21,6 +21,10 @@ NAMES = 140.0
 RIGHT = 18.0
 TOP = 12.0
 AXIS = 30.0
+BRANCHES = 18.0
+"""Height of the row of futures left behind, below the lanes, when there are any."""
+BRANCH_ROWS, BRANCH_STEP = 3, 5.0
+"""Futures drawn one below the other before the next one is drawn over the first."""
 MOST = 3000
 """Stretches painted at once; a wider span is not offered."""
 BAR = 0.85
@@ -59,7 +63,16 @@ class Lanes(Canvas):
 
     def least_height(self) -> float:
         """Room for every lane and the axis, in layout pixels."""
-        return TOP + AXIS + 22.0 * max(len(self._view.lanes), 1)
+        return TOP + self._foot() + 22.0 * max(len(self._view.lanes), 1)
+
+    def _foot(self) -> float:
+        """Height below the lanes: futures left behind, if any, and the axis."""
+        return AXIS + (BRANCHES if self._view.branches else 0.0)
+
+    @property
+    def branched(self) -> bool:
+        """Futures were left behind, so that there is one more row."""
+        return bool(self._view.branches)
 
     # --- geometry ------------------------------------------------------------------------------------------------
 
@@ -96,12 +109,13 @@ class Lanes(Canvas):
         room = width - NAMES - RIGHT
         if room < 40 or not view.lanes:
             return Picture([], [], height)
-        pitch = (height - TOP - AXIS) / len(view.lanes)
+        pitch = (height - TOP - self._foot()) / len(view.lanes)
         bar = min(18.0, pitch * 0.64)
         self._background(width, height, pitch)
         first, last = self._visible(view.stretches)
         self._bars(first, last, width, pitch, bar)
         self._notches(width, pitch)
+        self._branches(width, height)
         self._axis(width, height)
         self._overview(width, height)
         self._playhead(width, height)
@@ -122,7 +136,7 @@ class Lanes(Canvas):
         x = self._x(self._view.frontier, width)
         if x < width - RIGHT:
             begin = max(x, NAMES)
-            high = height - TOP - AXIS + 8
+            high = height - TOP - self._foot() + 8
             self._marks.append(Area(begin, TOP - 4, width - RIGHT - begin, high, "faint", 0.1, radius=4, base="card2"))
             said = "not run yet"
             if width - RIGHT - begin > fonts.width(said, fonts.SMALL) + 28:
@@ -180,6 +194,29 @@ class Lanes(Canvas):
         self._marks.append(Area(x - 3.5, top - 3.5, 7, 7, notch.role, radius=3.5))
         tip = Tip(notch.text, f"at cycle {count(notch.cycle)}, instruction {count(notch.at.n)}: click to go there")
         self._spots.append(Spot(x - 5, min(top, bottom) - 4, 10, abs(bottom - top) + 8, tip, name=notch.text))
+
+    def _branches(self, width: float, height: float) -> None:
+        """Set the futures that were left behind: each leaves the present at its fork, and ends where it was seen to."""
+        view = self._view
+        top = height - self._foot() + 2
+        if view.branches:
+            said = fonts.elided("left behind", fonts.SMALL, NAMES - 46)
+            self._marks.append(Wire(((16, top + 8), (32, top + 8)), "dim", 1.5, dashed=True))
+            self._marks.append(Words(38, top, NAMES - 46, 16, said, fonts.SMALL, "dim"))
+        for number, branch in enumerate(view.branches):
+            x, end = self._x(branch.start, width), self._x(branch.stop, width)
+            if end < NAMES or x > width - RIGHT:
+                continue
+            y = top + 3 + number % BRANCH_ROWS * BRANCH_STEP
+            begin, stop = max(x, NAMES), min(max(end, x + 8), width - RIGHT)
+            self._marks.append(Wire(((begin, y), (stop, y)), "dim", 1.5, dashed=True))
+            if x >= NAMES:
+                self._marks.append(Wire(((x, TOP), (x, y)), "dim", 1.0, dashed=True))
+                self._marks.append(Area(x - 3, y - 3, 6, 6, "dim", radius=3))
+            if end <= width - RIGHT:
+                self._marks.append(Wire(((stop, y - 3), (stop, y + 3)), "dim", 1.5))
+            tip = Tip("A future left behind", _branch_words(branch))
+            self._spots.append(Spot(begin, y - 4, stop - begin, 8, tip, name=f"left behind: {_branch_words(branch)}"))
 
     def _axis(self, width: float, height: float) -> None:
         y = height - AXIS + 4
@@ -288,3 +325,10 @@ class Lanes(Canvas):
     def _seek_notch(self, at: int) -> None:
         if 0 <= at < len(self._view.notches):
             self.sought.emit(self._view.notches[at].at)
+
+
+def _branch_words(branch: Branch) -> str:
+    return (
+        f"something came from outside at instruction {count(branch.at.n)}; what had been seen until instruction "
+        f"{count(branch.until.n)} is no longer what comes"
+    )

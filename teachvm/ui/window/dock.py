@@ -10,7 +10,7 @@ from teachvm.app.presentation import CardView, LanesView
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.card import CardTitle
-from teachvm.ui.widgets.lanes import Lanes
+from teachvm.ui.widgets.lanes import BRANCHES, Lanes
 from teachvm.ui.window.actions import Actions
 from teachvm.ui.window.buttons import IconButton
 
@@ -73,13 +73,18 @@ class TimelineDock(QFrame):
         for block in view.body:
             if isinstance(block, LanesView):
                 self.lanes.show_block(block)
+                self._set_height()
 
     def set_low(self, low: bool) -> None:
         """A lower dock for a low window."""
         self._high = LOW if low else HIGH
-        self.setFixedHeight(self.look.px(self._high))
+        self._set_height()
+
+    def _set_height(self) -> None:
+        """As high as the window allows, and a row more where futures were left behind."""
+        self.setFixedHeight(self.look.px(self._high + (BRANCHES if self.lanes.branched else 0)))
 
     def _restyle(self) -> None:
-        self.setFixedHeight(self.look.px(self._high))
+        self._set_height()
         self.title.setFixedHeight(self.look.px(HEAD + 6))
         self._head.setContentsMargins(self.look.px(4), 0, self.look.px(14), 0)

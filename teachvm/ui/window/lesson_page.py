@@ -49,6 +49,7 @@ class LessonPage(QWidget):
         self.stage.followed.connect(self.follow)
         self.stage.sought.connect(self._seek)
         self.stage.break_toggled.connect(self._toggle_breakpoint)
+        self.stage.typed.connect(self._type)
         self.stage.changed.connect(self._stage_changed)
         self.dock.sought.connect(self._seek)
         middle = QVBoxLayout()
@@ -150,6 +151,10 @@ class LessonPage(QWidget):
     def _seek(self, moment: object) -> None:
         if self.bridge is not None:
             self.bridge.seek(moment)  # type: ignore[arg-type]  # Qt's signals carry objects; this one a Moment
+
+    def _type(self, guest: str, text: str) -> None:
+        if self.bridge is not None:
+            self.bridge.type_text(guest, text)
 
     def _toggle_breakpoint(self, address: int) -> None:
         if self.session is not None and self.bridge is not None:

@@ -23,6 +23,7 @@ class Stage(QWidget):
     followed = Signal(object)
     sought = Signal(object)
     break_toggled = Signal(int)
+    typed = Signal(str, str)
     changed = Signal()
 
     def __init__(self, look: Look) -> None:
@@ -93,6 +94,7 @@ class Stage(QWidget):
             found.body.followed.connect(self.followed)
             found.body.sought.connect(self.sought)
             found.body.break_toggled.connect(self.break_toggled)
+            found.body.typed.connect(self.typed)
             found.maximise.connect(self.maximise)
             found.closed.connect(self.toggle)
         return found

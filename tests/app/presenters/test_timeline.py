@@ -114,7 +114,7 @@ def test_a_view_does_not_change_when_the_world_runs_on() -> None:
 def test_a_fork_tells_the_new_past_only() -> None:
     control = tinyos()
     finish(control)
-    old = lanes(control)
+    old, known = lanes(control), control.timeline.frontier
     control.seek(Moment(4_000))
     control.inject(DerivedDropRequested())
     view = lanes(control)
@@ -123,6 +123,9 @@ def test_a_fork_tells_the_new_past_only() -> None:
     assert all(notch.at <= Moment(4_000) for notch in view.notches)
     event = find(control, lambda one: isinstance(one, VmmEntered))
     assert view.notches[0].at == event.at
+    (branch,) = view.branches
+    assert (branch.at, branch.start) == (Moment(4_000), view.now)
+    assert (branch.until, branch.stop) == (known, old.frontier)
 
 
 def test_after_more_happened_than_the_log_keeps_the_gap_stays_blank(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,19 @@
 """Diagrams and timelines: routes, filling the card, which moment a place of the picture stands for."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from teachvm.app.presentation import LanesView, Side
+from teachvm.app.notation import count
+from teachvm.app.presentation import Branch, CardView, LanesView, Side
+from teachvm.app.twin import twin
 from teachvm.trace.moment import Moment
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.diagram import Diagram
@@ -19,6 +22,7 @@ from teachvm.ui.widgets.lanes import NAMES, Lanes
 from teachvm.ui.widgets.routes import Rect, route
 from teachvm.ui.widgets.span import TimeSpan
 from tests.ui import samples
+from tests.ui.checks import of_marks
 
 Shower = Callable[..., QWidget]
 SIDES: tuple[Side, ...] = ("left", "right", "top", "bottom")
@@ -144,6 +148,26 @@ def test_every_trap_in_sight_is_a_notch_and_what_was_not_run_says_so(look: Look,
     marks = made.picture.marks
     assert sum(isinstance(mark, Area) and mark.fill == "trap" for mark in marks) == len(view.notches)
     assert any(isinstance(mark, Words) and mark.text == "not run yet" for mark in marks)
+
+
+def test_every_future_left_behind_is_a_dashed_line_that_says_what_it_is(look: Look, shown: Shower) -> None:
+    plain = samples.lanes()
+    branches = tuple(Branch(start, start + 400, Moment(start), Moment(start + 390)) for start in (300, 900, 1500, 2000))
+    made = lanes(look, replace(plain, branches=branches))
+    shown(made, 1200, 170)
+    dashed = [mark for mark in made.picture.marks if isinstance(mark, Wire) and mark.dashed]
+    along = [mark.points for mark in dashed if mark.points[0][1] == mark.points[1][1]][1:]
+    assert [points[0][0] for points in along] == pytest.approx([made._x(one.start, 1200) for one in branches])
+    assert any(isinstance(mark, Words) and mark.text == "left behind" for mark in made.picture.marks)
+    said = [spot.name for spot in made.picture.spots if spot.name.startswith("left behind")]
+    assert len(said) == len(branches)
+    assert list(of_marks(made.picture.marks, QRectF(0, 0, 1200, 170))) == []
+    text = twin(CardView((), (replace(plain, branches=branches),)))
+    assert text.count("Left behind") == len(branches)
+    assert (
+        f"from instruction {count(1500)} (cycle {count(1500)}) to instruction {count(1890)} (cycle {count(1900)})"
+        in text
+    )
 
 
 def test_the_window_follows_the_playhead_through_a_long_past() -> None:
