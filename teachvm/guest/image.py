@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from teachvm.guest import executable
 from teachvm.guest.symbols import Space, SpaceKind, Symbols
 from teachvm.isa.assembler.assembly import Assembly
 
@@ -37,7 +38,7 @@ class Program:
         name: What it is called in the boot information.
         phys: Where its image lies, page-aligned.
         size: Bytes.
-        entry: Linear address of its first instruction.
+        entry: Linear address of its first instruction; 0 for one that is only there for others to start.
         arg: The number it is given.
     """
 
@@ -86,13 +87,22 @@ def _entry_of(assembly: Assembly) -> int:
     return assembly.symbols[ENTRY_LABEL] if ENTRY_LABEL in assembly.labels else assembly.origin
 
 
-def link(name: str, kernel: Assembly, programs: tuple[tuple[str, Assembly, int], ...]) -> Image:
+def link(
+    name: str,
+    kernel: Assembly,
+    programs: tuple[tuple[str, Assembly, int], ...],
+    *,
+    carried: tuple[tuple[str, Assembly], ...] = (),
+    files: bool = False,
+) -> Image:
     """Lay a kernel and its programs out in physical memory: the kernel where it says, the programs behind it.
 
     Args:
         name: The guest's name.
         kernel: Assembled at its physical address.
         programs: (name, assembled program, argument) in order of starting.
+        carried: Programs that are not started, as far as there is room in the list.
+        files: Programs are ELF files, from which the kernel loads them; else plain bytes, to run where they lie.
 
     Raises:
         GuestError: Something lies where nothing may lie, or there are too many programs.
@@ -101,19 +111,24 @@ def link(name: str, kernel: Assembly, programs: tuple[tuple[str, Assembly, int],
         raise GuestError(f"{name} starts at most {MAX_PROGRAMS} programs, not {len(programs)}")
     _check_room(name, kernel.origin, len(kernel.data))
     names = [program for program, _, _ in programs]
+    rest = [each for each in carried if each[0] not in names][: MAX_PROGRAMS - len(programs)]
+    entry_points = [_entry_of(assembly) for _, assembly, _ in programs] + [0] * len(rest)
+    listed = (*programs, *((program, assembly, 0) for program, assembly in rest))
     segments = [(kernel.origin, kernel.data)]
     spaces = [Space.of("kernel", SpaceKind.KERNEL, name, 0, kernel.origin, kernel)]
     entries = []
     address = _page_up(kernel.origin + len(kernel.data))
-    for number, (program, assembly, arg) in enumerate(programs, start=1):
+    for number, (program, assembly, arg) in enumerate(listed, start=1):
         label = f"{program}#{number}" if names.count(program) > 1 or program == "kernel" else program
-        _check_room(label, address, len(assembly.data))
+        content = executable.pack(assembly, _entry_of(assembly)) if files else assembly.data
+        _check_room(label, address, len(content) if assembly.data else 0)
         if len(program.encode()) > NAME_BYTES:
             raise GuestError(f"program name '{program}' is longer than {NAME_BYTES} bytes")
-        entries.append(Program(program, address, len(assembly.data), _entry_of(assembly), arg & 0xFFFF_FFFF))
-        spaces.append(Space.of(label, SpaceKind.PROGRAM, program, number, address, assembly))
-        segments.append((address, assembly.data))
-        address = _page_up(address + len(assembly.data))
+        entries.append(Program(program, address, len(content), entry_points[number - 1], arg & 0xFFFF_FFFF))
+        code = address + executable.FIRST_BYTE if files else address
+        spaces.append(Space.of(label, SpaceKind.PROGRAM, program, number, code, assembly))
+        segments.append((address, content))
+        address = _page_up(address + len(content))
     return Image(name, _entry_of(kernel), tuple(segments), tuple(entries), Symbols(tuple(spaces)))
 
 

@@ -50,6 +50,7 @@ class GuestManifest:
         syscall_vector: The vector its programs enter the kernel with, None if it has no system calls.
         programs: What it starts when nobody says otherwise: (program, argument).
         memory_bytes: A comfortable size of memory.
+        files: Its programs are ELF files, and all shipped ones lie in its image for others to start.
     """
 
     name: str
@@ -59,6 +60,7 @@ class GuestManifest:
     syscall_vector: int | None
     programs: tuple[tuple[str, int], ...]
     memory_bytes: int
+    files: bool = False
 
 
 GUESTS: Final = {
@@ -74,17 +76,43 @@ GUESTS: Final = {
             programs=(("ticker", 0), ("ticker", 0)),
             memory_bytes=2 << 20,
         ),
+        GuestManifest(
+            name="tinyos2",
+            title="tinyos 2",
+            description="The next version of tinyos: programs are ELF files, and can make others with fork, execve and "
+            "wait4; memory is copied when it is written.",
+            source="tinyos/version2.asm",
+            syscall_vector=0x80,
+            programs=(("forker", 0), ("ticker", 0)),
+            memory_bytes=2 << 20,
+            files=True,
+        ),
     )
 }
 
 PROGRAMS: Final = {
     manifest.name: manifest
     for manifest in (
+        ProgramManifest(
+            "copier",
+            "Copies a block of memory back and forth and checks every copy.",
+            "pages in the block, 0 for 4",
+        ),
+        ProgramManifest(
+            "forker",
+            "Makes children that write to memory they shared with it, and waits for them; the last becomes hello.",
+            "number of children, 0 for 2",
+        ),
         ProgramManifest("hello", "Says hello, with the name of the system and its process number.", "not used"),
         ProgramManifest(
             "pages",
             "Touches memory one page at a time, so that each kind of page walk can be watched.",
             "0 ends normally, 1 reads through a null pointer, 2 reads kernel memory, 3 writes beyond its heap",
+        ),
+        ProgramManifest(
+            "shell",
+            "Asks for the name of a program, runs it, and asks again; `exit`, or the end of input, ends it.",
+            "not used",
         ),
         ProgramManifest("sieve", "Counts primes by Eratosthenes' method, in memory from brk.", "limit, 0 for 1000"),
         ProgramManifest("spinner", "Computes and makes no system call.", "rounds of two instructions, 0 for ever"),
@@ -92,6 +120,16 @@ PROGRAMS: Final = {
             "ticker",
             "Computes for longer than a timer tick, says so, and again.",
             "low byte its letter (0: by process number), next byte how many times it speaks (0: 4)",
+        ),
+        ProgramManifest(
+            "toucher",
+            "Reads one word of each page of its working set, again and again.",
+            "low half pages (0: 8), high half rounds (0: 4)",
+        ),
+        ProgramManifest(
+            "writer",
+            "Writes one word of each page of its working set, again and again, each time another value.",
+            "low half pages (0: 8), high half rounds (0: 4)",
         ),
     )
 }
@@ -123,14 +161,15 @@ def build(
         if load_at:
             raise GuestError(f"{guest} is assembly source and says itself where it is loaded: use org")
     if guest.endswith(SOURCE_SUFFIX) or (folder is not None and guest not in GUESTS):
-        kernel, chosen = _own(guest, folder), tuple(programs)
+        kernel, chosen, files = _own(guest, folder), tuple(programs), False
     else:
         manifest = GUESTS.get(guest)
         if manifest is None:
             raise GuestError(_unknown("guest", guest, GUESTS))
-        kernel, chosen = _shipped(manifest.source), tuple(programs) or manifest.programs
+        kernel, chosen, files = _shipped(manifest.source), tuple(programs) or manifest.programs, manifest.files
     parts = tuple((_program_name(name), _program(name, folder), arg) for name, arg in chosen)
-    return link(_program_name(guest), kernel, parts)
+    carried = tuple((name, _program(name, folder)) for name in PROGRAMS) if files else ()
+    return link(_program_name(guest), kernel, parts, carried=carried, files=files)
 
 
 def _content(name: str, folder: Folder) -> bytes:

@@ -16,6 +16,8 @@ class ProcessState(Enum):
     FREE = 0
     RUNNABLE = 1
     READING = 2
+    ZOMBIE = 3
+    WAITING = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Process:
     Attributes:
         pid: Process number, from 1.
         name: The program's name.
-        state: What it does; FREE once it has ended.
+        state: What it does; FREE once it has ended, after being a ZOMBIE while its parent has not asked how.
         directory: Guest-physical address of its page directory.
         current: The kernel runs it, or ran it last.
     """

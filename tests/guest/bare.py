@@ -1,5 +1,7 @@
 """A guest alone on the machine, without a host above it: what the tests of guests run on."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -51,6 +53,13 @@ class BareMetal:
         if cycles:
             self.clock.retire(cycles)
         return True
+
+    def typed(self, text: bytes) -> BareMetal:
+        """Run until a program does, so that the console listens, and type something there."""
+        while self.cpu.cpl != 3:
+            assert self.turn()
+        self.board.console.receive(text)
+        return self
 
     def run(self, limit: int = 200_000, watch: Callable[[], None] | None = None) -> str:
         """Run to the end and return the console's text."""

@@ -55,6 +55,10 @@ banner:
         call    print_decimal
         mov     esi, .programs
         jmp     print
+%ifdef VERSION_2
+.tinyos:        db "tinyos 2: ", 0
+%else
 .tinyos:        db "tinyos 1: ", 0
+%endif
 .memory:        db " KiB, programs: ", 0
 .programs:      db 10, 0

@@ -29,7 +29,11 @@ unknown_exception:  db "unknown exception", 0
 
 hex_digits:         db "0123456789abcdef"
 
+%ifdef VERSION_2
+uname_fields:       db "tinyos", 0, "tinyos", 0, "2.0", 0, "#2", 0, "i386", 0, "(none)", 0
+%else
 uname_fields:       db "tinyos", 0, "tinyos", 0, "1.0", 0, "#1", 0, "i386", 0, "(none)", 0
+%endif
 
         align   4, db 0
 call_table:                             ; system call number, function
@@ -40,6 +44,13 @@ call_table:                             ; system call number, function
         dd      SYS_BRK, sys_brk
         dd      SYS_UNAME, sys_uname
         dd      SYS_SCHED_YIELD, sys_sched_yield
+%ifdef VERSION_2
+        dd      SYS_FORK, sys_fork
+        dd      SYS_WAITPID, sys_wait4  ; EBX, ECX, EDX mean the same
+        dd      SYS_EXECVE, sys_execve
+        dd      SYS_GETPPID, sys_getppid
+        dd      SYS_WAIT4, sys_wait4
+%endif
         dd      0
 
         align   PAGE, db 0
@@ -57,11 +68,20 @@ next_frame:         dd 0                ; frames from here on were never used
 free_frames:        dd 0                ; first of the frames that were given back, 0 if none
 input_start:        dd 0                ; bytes of console input taken so far
 input_end:          dd 0                ; bytes of console input arrived so far
+%ifdef VERSION_2
+last_pid:           dd 0                ; numbers are not used twice
+exec_name:          times 16 db 0       ; the name execve was given
+%endif
 boot_info:          times BOOT_INFO_SIZE db 0
 input:              times INPUT_SIZE db 0
 
         align   PAGE, db 0
 process_table:      times MAX_PROCESSES * PROC_SIZE db 0
+
+%ifdef VERSION_2
+        align   PAGE, db 0
+frame_users:        times KERNEL_SPACE / PAGE db 0      ; for each frame, how many page tables map it
+%endif
 
         align   PAGE, db 0
 kernel_stack:       times PAGE db 0

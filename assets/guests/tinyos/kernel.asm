@@ -5,6 +5,9 @@
 ;
 ; This file is the layout of the image; every part has a file of its own. Code comes first, then data, each thing the
 ; CPU itself reads (GDT, IDT, TSS) on a page of its own, so that nobody who watches writes to one page sees another's.
+;
+; One source, two versions: version2.asm defines VERSION_2, which adds processes that make others (fork, execve, wait4),
+; programs as ELF files, and pages that are copied when they are written.
 
         bits    32
 %include "constants.inc"
@@ -20,6 +23,10 @@ kernel_text:
 %include "timer.asm"
 %include "console.asm"
 %include "lock.asm"
+%ifdef VERSION_2
+%include "fork.asm"
+%include "exec.asm"
+%endif
         align   PAGE, db 0
 kernel_text_end:
 

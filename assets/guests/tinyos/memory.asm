@@ -101,6 +101,11 @@ frame_allocate:
         mov     ecx, PAGE / 4
         rep stosd
         pop     eax
+%ifdef VERSION_2
+        mov     ecx, eax
+        shr     ecx, 12
+        mov     byte [frame_users + ecx], 1
+%endif
         clc
 .end:
         ret
@@ -111,6 +116,12 @@ frame_free:
         and     eax, FRAME_MASK
         cmp     eax, [first_frame]
         jb      .end
+%ifdef VERSION_2
+        mov     ecx, eax
+        shr     ecx, 12
+        dec     byte [frame_users + ecx]
+        jnz     .end                    ; somebody else still has it
+%endif
         mov     ecx, [free_frames]
         mov     [eax], ecx
         mov     [free_frames], eax
@@ -121,14 +132,25 @@ frame_free:
 
 ; directory_create: a page directory in which only the kernel is mapped.
 ;   EBP  process. Changes EAX, ECX, ESI, EDI.
+%ifdef VERSION_2
+; CF set if there is no memory.
+%endif
 directory_create:
         call    frame_allocate
+%ifdef VERSION_2
+        jc      .end
+%else
         jc      no_memory
+%endif
         mov     [ebp + PROC_DIRECTORY], eax
         mov     edi, eax
         mov     esi, [kernel_directory]
         mov     ecx, KERNEL_TABLES
         rep movsd
+%ifdef VERSION_2
+        clc
+.end:
+%endif
         ret
 
 ; directory_free: give back all memory of a process.

@@ -1,6 +1,9 @@
 ; Processes: made once from the boot information, run in turn, one tick each.
 
 ; processes_create: one process for each program the loader left.
+%ifdef VERSION_2
+; A program whose entry is 0 is not started: it is there for execve.
+%endif
 processes_create:
         mov     esi, boot_info + BOOT_PROGRAMS
         mov     ebp, process_table
@@ -12,14 +15,34 @@ processes_create:
         jecxz   .end
         push    ecx
         push    esi
+%ifdef VERSION_2
+        cmp     dword [esi + BOOT_ENTRY], 0
+        je      .carried
+%endif
         call    process_create
+%ifdef VERSION_2
+        add     ebp, PROC_SIZE
+.carried:
+        pop     esi
+        pop     ecx
+        add     esi, BOOT_PROGRAM_SIZE
+%else
         pop     esi
         pop     ecx
         add     esi, BOOT_PROGRAM_SIZE
         add     ebp, PROC_SIZE
+%endif
         dec     ecx
         jmp     .next
 .end:
+%ifdef VERSION_2
+        ; The first one is next: as if the one before it in the circle had run.
+        mov     eax, process_table + MAX_PROCESSES * PROC_SIZE
+        mov     [process_table_end], eax
+        sub     eax, PROC_SIZE
+        mov     [current], eax
+        ret
+%else
         mov     [process_table_end], ebp
         cmp     ebp, process_table
         je      .none
@@ -27,7 +50,9 @@ processes_create:
         mov     [current], ebp          ; as if the last one had run: the first one is next
 .none:
         ret
+%endif
 
+%ifndef VERSION_2
 ; process_create: fill one entry of the process table.
 ;   EBP  process   ESI  its entry in the boot information
 process_create:
@@ -68,6 +93,7 @@ process_create:
         mov     dword [edi + FRAME_ESP], STACK_TOP
         mov     dword [edi + FRAME_SS], USER_DATA
         ret
+%endif
 
 ; process_end: the running process is over; give back its memory.
 ; Returns to the trap that called, which will find somebody else to run.
@@ -77,7 +103,11 @@ process_end:
         mov     cr3, eax                ; stand on other tables before taking these away
         mov     [active_directory], eax
         call    directory_free
+%ifdef VERSION_2
+        call    process_bury
+%else
         mov     dword [ebp + PROC_STATE], STATE_FREE
+%endif
         dec     dword [processes_alive]
         mov     byte [reschedule], 1
         ret

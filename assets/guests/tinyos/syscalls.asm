@@ -27,6 +27,13 @@ handle_system_call:
 
 ; exit(status)
 sys_exit:
+%ifdef VERSION_2
+        movzx   eax, byte [ebx + FRAME_EBX]
+        shl     eax, 8
+        mov     [ebp + PROC_STATUS], eax
+        cmp     dword [ebp + PROC_PARENT], 0
+        jne     .quietly                ; its parent asks for the status
+%endif
         call    print_process
         mov     esi, .exited
         call    print
@@ -34,6 +41,9 @@ sys_exit:
         call    print_decimal
         mov     al, 10
         call    print_char
+%ifdef VERSION_2
+.quietly:
+%endif
         call    process_end
         xor     eax, eax
         ret
@@ -63,6 +73,12 @@ sys_read:
         mov     ecx, [ebx + FRAME_EDX]
         call    user_range
         jc      bad_address
+%ifdef VERSION_2
+        mov     eax, [ebx + FRAME_ECX]
+        mov     ecx, [ebx + FRAME_EDX]
+        call    user_writable
+        jc      bad_address
+%endif
         mov     edi, [ebx + FRAME_ECX]
         mov     ecx, [ebx + FRAME_EDX]
         xor     edx, edx                ; bytes so far
@@ -127,6 +143,12 @@ sys_uname:
         mov     ecx, UNAME_FIELD * UNAME_FIELDS
         call    user_range
         jc      bad_address
+%ifdef VERSION_2
+        mov     eax, [ebx + FRAME_EBX]
+        mov     ecx, UNAME_FIELD * UNAME_FIELDS
+        call    user_writable
+        jc      bad_address
+%endif
         mov     edi, [ebx + FRAME_EBX]
         mov     esi, uname_fields
         mov     edx, UNAME_FIELDS

@@ -143,17 +143,34 @@ handle_page_fault:
         test    byte [ebx + FRAME_CS], 3
         jz      panic
         test    dword [ebx + FRAME_ERROR], PRESENT
+%ifdef VERSION_2
+        jnz     .present
+%else
         jnz     handle_exception        ; the page is there, but not for this access
+%endif
         mov     eax, cr2
         call    demand_page
         jc      handle_exception
         ret
+%ifdef VERSION_2
+.present:                               ; not for this access; unless a copy is all that it takes
+        test    dword [ebx + FRAME_ERROR], WRITABLE
+        jz      handle_exception
+        mov     eax, cr2
+        call    copy_on_write
+        jc      handle_exception
+        ret
+%endif
 
 ; handle_exception: end the program that caused it; in the kernel itself there is no way on.
 ;   EBX  frame
 handle_exception:
         test    byte [ebx + FRAME_CS], 3
         jz      panic
+%ifdef VERSION_2
+        mov     ebp, [current]
+        mov     dword [ebp + PROC_STATUS], SIGSEGV
+%endif
         call    print_process
         mov     esi, .killed
         call    print
