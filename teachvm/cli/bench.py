@@ -1,25 +1,38 @@
-"""`teachvm bench`: how fast this machine runs the app."""
+"""`teachvm bench`: how fast this machine runs programs, and the app."""
 
 from __future__ import annotations
 
 import json
-from time import perf_counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from teachvm import screen
 from teachvm.cli.exits import CommandError
 
+if TYPE_CHECKING:
+    from teachvm.cli.benchmarks.figures import ProgramFigures
+
 
 @click.command()
 @click.option("--steps", type=click.IntRange(20, 100_000), default=300, show_default=True, help="Steps to time.")
+@click.option(
+    "--instructions",
+    type=click.IntRange(10_000, 1_000_000_000),
+    default=10_000_000,
+    show_default=True,
+    help="Instructions of each program to time.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Figures as JSON.")
-def bench(steps: int, as_json: bool) -> None:
-    """Measure the app: its start, and a step to its repaint.
+def bench(steps: int, instructions: int, as_json: bool) -> None:
+    """Measure this machine: small programs, and the app.
 
-    A step counts to the finished repaint of lesson 03's four cards, offscreen.
+    The programs also run on Unicorn where it is installed, in the same run. A step of the app counts to the finished
+    repaint of lesson 03's four cards, offscreen.
 
-    The figures are wall-clock time and mean something on a machine that does nothing else.
+    Programs are timed in seconds of the processor, everything else in seconds of the wall clock, which mean something
+    on a machine that does nothing else.
 
     \b
     Examples:
@@ -30,19 +43,35 @@ def bench(steps: int, as_json: bool) -> None:
         screen.ensure_libraries(screen.PAINTING)
     except screen.ScreenError as error:
         raise CommandError(str(error)) from error
-    begun = perf_counter()
-    from teachvm.ui.application import offscreen
-    from teachvm.ui.measure import measure
+    from teachvm.cli.benchmarks.figures import measure_program
+    from teachvm.cli.benchmarks.programs import PROGRAMS
+    from teachvm.cli.benchmarks.window import measure_app
 
-    loaded_s = perf_counter() - begun
-    offscreen()
-    figures = measure(steps)
-    app = {
-        "start_s": round(loaded_s + figures.start_s, 3),
-        "step_to_paint_p95_ms": round(figures.step_to_paint_p95_ms, 1),
-    }
+    app = measure_app(steps)
+    programs = [measure_program(name, instructions) for name in PROGRAMS]
     if as_json:
-        click.echo(json.dumps({"app": app}))
+        click.echo(json.dumps({"programs": [asdict(each) for each in programs], "app": app}))
         return
+    _print(programs, app)
+
+
+def _print(programs: list[ProgramFigures], app: dict[str, float]) -> None:
+    click.echo("million instructions a second")
+    click.echo(
+        f"{'':9}{'here':>8}{'with time travel':>18}{'Unicorn':>9}{'hooked':>8}{'stepped':>9}{'here/hooked':>13}"
+        f"{'  a step back, mean and 95 of 100':>33}{'checkpoints':>14}"
+    )
+    for each in programs:
+        click.echo(
+            f"{each.name:9}{each.mips:8.2f}{each.timeline_mips:18.2f}{_cell(each.unicorn_native_mips, 9)}"
+            f"{_cell(each.unicorn_hook_mips, 8)}{_cell(each.unicorn_step_mips, 9)}"
+            f"{_cell(each.ratio_to_unicorn_hook, 13)}"
+            f"{each.reverse_step_mean_ms:18.1f} ms{each.reverse_step_p95_ms:9.1f} ms"
+            f"{each.checkpoint_bytes / (1 << 20):10.1f} MiB"
+        )
     click.echo(f"start, until the first picture stands      {app['start_s']:>8} s")
     click.echo(f"step, until it is painted (95 of 100)      {app['step_to_paint_p95_ms']:>8} ms")
+
+
+def _cell(value: float | None, width: int) -> str:
+    return f"{'-':>{width}}" if value is None else f"{value:{width}.2f}"
