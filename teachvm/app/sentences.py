@@ -255,6 +255,49 @@ def _derived_dropped(event: vmm.DerivedDropped) -> Said:
     )
 
 
+def _unit_translated(event: vmm.UnitTranslated) -> Said:
+    text = (words(f"translates {plural(event.instructions, 'instruction')} at "), place(event.eip, event.vm))
+    return "vmm", "VMM", (*text, words(" into the cache at "), value(hex32(event.fragment)))
+
+
+def _unit_chained(event: vmm.UnitChained) -> Said:
+    where = words("puts the fragment right behind: no jump is needed to ")
+    if not event.elided:
+        where = words(f"writes a jump at {hex32(event.site)} in the cache: it leads straight to ")
+    return "vmm", "VMM", (where, place(event.eip, event.vm))
+
+
+def _target_remembered(event: vmm.TargetRemembered) -> Said:
+    table = "the return-target cache" if event.returns else "the table of computed targets"
+    return "vmm", "VMM", (words(f"enters in {table}: "), place(event.eip, event.vm))
+
+
+def _unit_adapted(event: vmm.UnitAdapted) -> Said:
+    how = "a call now, because it kept faulting" if event.simulated else "copied again, because it faults no more"
+    return "vmm", "VMM", (words("translates the instruction at "), place(event.eip, event.vm), words(f" anew: {how}"))
+
+
+_INVALIDATED: Final = {"write": "the guest wrote to its code", "remap": "its page is mapped elsewhere now"}
+
+
+def _unit_invalidated(event: vmm.UnitInvalidated) -> Said:
+    why = _INVALIDATED.get(event.cause, event.cause)
+    return "vmm", "VMM", (words("gives up the translation of "), place(event.eip, event.vm), words(f": {why}"))
+
+
+_FLUSHED: Final = {
+    "full": "it was full",
+    "segment": "the guest runs in another code segment",
+    "drop": "somebody asked for it",
+}
+
+
+def _cache_flushed(event: vmm.CacheFlushed) -> Said:
+    why = _FLUSHED.get(event.cause, event.cause)
+    fragments = plural(event.fragments, "fragment")
+    return "vmm", "VMM", (words(f"empties the translation cache of {event.vm}, {fragments}: {why}"),)
+
+
 def _world_ended(event: WorldEnded) -> Said:
     return ("trap" if event.failed else "hardware"), "End", (words(event.text),)
 
@@ -285,6 +328,12 @@ SENTENCES: Final[dict[type[Event], Callable[[Any], Said]]] = {
     vmm.VcpuSwitched: _vcpu_switched,
     vmm.VcpuBlocked: _vcpu_blocked,
     vmm.DerivedDropped: _derived_dropped,
+    vmm.UnitTranslated: _unit_translated,
+    vmm.UnitChained: _unit_chained,
+    vmm.TargetRemembered: _target_remembered,
+    vmm.UnitAdapted: _unit_adapted,
+    vmm.UnitInvalidated: _unit_invalidated,
+    vmm.CacheFlushed: _cache_flushed,
     WorldEnded: _world_ended,
 }
 """Every kind of event, and its sentence."""

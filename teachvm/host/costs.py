@@ -62,6 +62,24 @@ COSTS: Final[tuple[CostRow, ...]] = (
         "a store to a write-protected guest table: emulate it, drop the shadow entries",
         f"{_ADAMS_AGESEN}: page-table write 391 cycles once adapted, on top of a trap",
     ),
+    CostRow(
+        "callout",
+        1250,
+        "a call from translated code into the VMM, and the way back",
+        f"{_ADAMS_AGESEN}: rdtsc by callout 1254 cycles",
+    ),
+    CostRow(
+        "simulate",
+        391,
+        "an instruction that kept faulting, once it is translated as a call",
+        f"{_ADAMS_AGESEN}: page-table write 391 cycles once adapted",
+    ),
+    CostRow(
+        "translate",
+        2300,
+        "translating one guest instruction",
+        "Adams & Agesen, ASPLOS 2006, §6.3: 2300 cycles an instruction",
+    ),
     CostRow("device", 2000, "an access to a virtual device: trap, decode, device model", "as a trap"),
     CostRow(
         "interrupt", 2000, "a physical interrupt that stops the guest: acknowledge it, look who is due", "as a trap"

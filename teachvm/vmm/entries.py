@@ -12,6 +12,24 @@ _SHADOW: Final = "Adams & Agesen, ASPLOS 2006, §2.4; Agesen et al., OSR 44(4) 2
 _ROBIN_IRVINE: Final = "Robin & Irvine, USENIX Security 2000"
 
 
+class EntryKind(Enum):
+    """How the guest was left; the value is the milestone's word in lessons.
+
+    Source: the words are those of Adams & Agesen, ASPLOS 2006: a deprivileged guest traps, translated code calls out.
+    """
+
+    TRAP = "trap"
+    CALLOUT = "callout"
+
+    @property
+    def explanation(self) -> str:
+        """One sentence for people."""
+        return {
+            EntryKind.TRAP: "An exception or interrupt of the processor stopped the guest.",
+            EntryKind.CALLOUT: "Translated code called the VMM, because it was written to do so.",
+        }[self]
+
+
 class EntryReason(Enum):
     """One reason to leave the guest and enter the VMM; the value is its name everywhere.
 
@@ -196,6 +214,49 @@ class EntryReason(Enum):
         "interpret",
         "The VCPU's segments or mode have no deprivileged equivalent: the VMM interprets until they have one again.",
         "Bugnion et al., TOCS 30(4) 2012: nonreversible segments",
+    )
+
+    INTERRUPT_DUE = (
+        "interrupt-due",
+        "interrupt due soon",
+        "interpret",
+        "A virtual device is due within a few instructions: the VMM interprets them, so that the interrupt is on time.",
+        "as replay of a recorded interrupt: stop early, then step; O'Callahan et al., USENIX ATC 2017 (rr)",
+    )
+    SENSITIVE = (
+        "sensitive",
+        "sensitive instruction",
+        "callout",
+        "An instruction that would silently show or change the real machine: its translation calls the VMM.",
+        _ROBIN_IRVINE,
+    )
+    NOT_COPIED = (
+        "not-copied",
+        "cannot be copied",
+        "callout",
+        "Innocuous, but not in the cache: it uses GS, reads through CS, lies across a page edge, or is no instruction.",
+        "Adams & Agesen, ASPLOS 2006, §3.2",
+    )
+    SIMULATE = (
+        "simulate",
+        "adapted: simulate",
+        "simulate",
+        "An instruction that faulted again and again was translated anew, as a call: cheaper than its trap.",
+        "Adams & Agesen, ASPLOS 2006, §3.3",
+    )
+    TRANSLATE = (
+        "translate",
+        "not translated yet",
+        "callout",
+        "A continuation: the VMM translates the unit that comes next, and chains it.",
+        "Adams & Agesen, ASPLOS 2006, §3.2",
+    )
+    LOOKUP = (
+        "target-lookup",
+        "target looked up",
+        "callout",
+        "A return, or a jump to a computed target, that is not in the cache's tables: the VMM finds its fragment.",
+        "Agesen et al., OSR 44(4) 2010, §3.1 (return-target cache)",
     )
 
     def __new__(cls, name: str, label: str, cost: str, explanation: str, source: str) -> Self:

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import ClassVar
 
 from teachvm.trace.events import Event
-from teachvm.vmm.entries import EntryReason
+from teachvm.vmm.entries import EntryKind, EntryReason
 
 Change = tuple[str, int, int]
 """Name of a register, flag or field of the VCPU, its value before, its value after."""
@@ -52,6 +52,7 @@ class VmmEntered(Event):
         error: Error code it pushed, or None.
         eip: Guest instruction that was to be executed.
         cpl: Virtual privilege level of the guest.
+        kind: How: by a trap, or by a call from translated code.
     """
 
     PHASE: ClassVar[bool] = True
@@ -61,6 +62,7 @@ class VmmEntered(Event):
     error: int | None
     eip: int
     cpl: int
+    kind: EntryKind = EntryKind.TRAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,3 +266,117 @@ class DerivedDropped(Event):
 
     vm: str
     frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitTranslated(Event):
+    """The VMM read a unit of guest code and wrote a fragment for it into the translation cache. A phase.
+
+    Attributes:
+        vm: Whose.
+        eip: First guest instruction of the unit.
+        gpa: Its guest-physical address.
+        fragment: Address of the fragment in the cache; the key of its record.
+        instructions: Guest instructions of the unit.
+        size: Bytes of the fragment.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    eip: int
+    gpa: int
+    fragment: int
+    instructions: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnitChained(Event):
+    """A continuation gave way: from here the fragment goes on to its successor without the VMM. A phase.
+
+    Attributes:
+        vm: Whose.
+        eip: Guest instruction it leads to.
+        site: Where in the cache the continuation stood.
+        fragment: The fragment it leads to.
+        elided: No jump is needed, because the successor was placed here; otherwise a jump was written.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    eip: int
+    site: int
+    fragment: int
+    elided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRemembered(Event):
+    """A return address, or a computed target, was entered in a table that translated code looks up. A phase.
+
+    Attributes:
+        vm: Whose.
+        eip: The guest's target.
+        landing: Where in the cache the lookup lands: the target is confirmed there.
+        fragment: The fragment it goes on to.
+        returns: In the return-target cache; otherwise in the table of indirect branches.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    eip: int
+    landing: int
+    fragment: int
+    returns: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnitAdapted(Event):
+    """A unit was translated anew, because one of its instructions kept faulting, or stopped doing so. A phase.
+
+    Attributes:
+        vm: Whose.
+        eip: The instruction.
+        before: The old fragment; its head now jumps to the new one.
+        fragment: The new fragment.
+        simulated: The instruction is a call now; otherwise it is copied again.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    eip: int
+    before: int
+    fragment: int
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnitInvalidated(Event):
+    """A fragment may not be executed any more; its head calls the translator.
+
+    Attributes:
+        vm: Whose.
+        eip: First guest instruction of its unit.
+        fragment: Its address.
+        cause: `write` to its guest code, or `remap` of the page it was read from.
+    """
+
+    vm: str
+    eip: int
+    fragment: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFlushed(Event):
+    """The whole translation cache was thrown away; it fills again as the guest runs.
+
+    Attributes:
+        vm: Whose.
+        fragments: How many fragments were lost.
+        cause: `full`, `segment` for another code segment, or `drop`.
+    """
+
+    vm: str
+    fragments: int
+    cause: str
