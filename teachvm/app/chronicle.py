@@ -13,7 +13,6 @@ from weakref import WeakKeyDictionary
 
 from teachvm.app.drawing import Lane, Notch, Stretch
 from teachvm.app.phrases import vector_name
-from teachvm.app.snapshot import Snapshot
 from teachvm.app.wording import Role, Tip
 from teachvm.machine import events as machine
 from teachvm.trace.events import Event, EventLog
@@ -267,12 +266,12 @@ class _Series(Sequence[T]):
 _CHRONICLES: WeakKeyDictionary[World, Chronicle] = WeakKeyDictionary()
 
 
-def chronicle_of(snapshot: Snapshot) -> Chronicle:
-    """The chronicle of a snapshot's world, read up to the end of its log."""
-    chronicle = _CHRONICLES.get(snapshot.world)
+def chronicle_of(world: World) -> Chronicle:
+    """The chronicle of a world, read up to the end of its log."""
+    chronicle = _CHRONICLES.get(world)
     if chronicle is None:
-        chronicle = _CHRONICLES[snapshot.world] = Chronicle(snapshot.world)
-    chronicle.read(snapshot.log)
+        chronicle = _CHRONICLES[world] = Chronicle(world)
+    chronicle.read(world.recorder.log)
     return chronicle
 
 

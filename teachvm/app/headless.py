@@ -92,7 +92,7 @@ def run(spec: WorldSpec, folder: Path | None, until: str | None = None, limit: i
         timeline.position,
         timeline.digest(),
         {name: world.console(name) for name in world.guests},
-        {name: _entries(world, name) for name in world.guests},
+        {name: accounts(world, name) for name in world.guests},
     )
 
 
@@ -186,7 +186,8 @@ def _ended(world: World) -> tuple[Stopped, str]:
     return (Stopped.GUEST_FAILURE if failed else Stopped.ENDED_WELL), world.stopped.text
 
 
-def _entries(world: World, tenant: str) -> dict[str, Account]:
+def accounts(world: World, tenant: str) -> dict[str, Account]:
+    """VMM entries of a tenant by reason; none on bare metal."""
     vm = world.host.tenants[tenant]
     rows = vm.ledger.rows() if isinstance(vm, Vm) else ()
     return {str(row.reason.value): Account(row.count, row.cycles) for row in rows}

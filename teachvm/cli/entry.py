@@ -13,6 +13,7 @@ import click
 from teachvm import __version__
 from teachvm.cli.asm import asm
 from teachvm.cli.bench import bench
+from teachvm.cli.compare import compare
 from teachvm.cli.exits import CommandError, ExitCode, explain
 from teachvm.cli.lesson import lesson
 from teachvm.cli.names import names
@@ -58,7 +59,7 @@ def teachvm() -> None:
 
 
 command: click.Command
-for command in (open_lesson, run, render, asm, lesson, names, bench):
+for command in (open_lesson, run, compare, render, asm, lesson, names, bench):
     teachvm.add_command(command)
 
 

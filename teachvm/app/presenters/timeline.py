@@ -13,7 +13,7 @@ from teachvm.app.wording import Span, Text
 def present(now: Snapshot, before: Snapshot | None) -> CardView:
     """All that has been run, with the playhead at the snapshot's moment."""
     del before
-    chronicle = chronicle_of(now)
+    chronicle = chronicle_of(now.world)
     frontier = max(now.cycles, now.log.cycles_at(now.frontier))
     lanes = LanesView(
         chronicle.lanes,

@@ -211,7 +211,7 @@ def _into_vmm(scene: Scene) -> Crossing | None:
 
 def _stats(scene: Scene) -> StatsView:
     now = scene.snapshot
-    totals = chronicle_of(now).totals(now.at, now.cycles)
+    totals = chronicle_of(now.world).totals(now.at, now.cycles)
     all_cycles = max(1, totals.program + totals.kernel + totals.vmm + totals.hardware)
     done = sum(_completed(scene, name) for name in now.world.guests)
     shares = [

@@ -97,7 +97,7 @@ def test_totals_are_the_hosts_clock_at_any_moment(fixture: str, request: pytest.
     for n in (0, 6, 4_100, 9_999, 30_124, 30_125, 36_000):
         control.seek(Moment(n))
         now = control.snapshot()
-        totals = chronicle_of(now).totals(now.at, now.cycles)
+        totals = chronicle_of(now.world).totals(now.at, now.cycles)
         assert sum(totals[:4]) == now.cycles
 
 

@@ -1,0 +1,151 @@
+"""One guest under every technique: what each run cost, how much of it ran directly, and where one went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from teachvm.app.chronicle import Totals, chronicle_of
+from teachvm.app.headless import Account, accounts
+from teachvm.guest.library import Folder
+from teachvm.host.bare import BareGuest
+from teachvm.host.stop import StopKind
+from teachvm.trace.timeline import Outcome, Timeline
+from teachvm.vmm.techniques import Technique
+from teachvm.vmm.vm import Vm
+from teachvm.world.build import build
+from teachvm.world.divergence import Divergence, LockStep
+from teachvm.world.spec import SpecError, WorldSpec
+from teachvm.world.world import World
+
+STRETCH: Final = 50_000
+"""Units between two readings of the event log, which forgets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one technique made of the guest.
+
+    Attributes:
+        technique: Which.
+        ended: The guest came to its end within the limit, and well.
+        why: Why the run is over, in one sentence.
+        console: What the guest wrote to its serial port.
+        cycles: Host cycles of the whole run.
+        by_actor: The same by who had the processor: guest program, guest kernel, VMM, nobody.
+        instructions: Guest instructions completed.
+        direct: Of these, completed by the processor without anybody in between.
+        entries: VMM entries by reason.
+        diverged: The first difference from bare metal a guest could see; None if there was none.
+    """
+
+    technique: Technique
+    ended: bool
+    why: str
+    console: str
+    cycles: int
+    by_actor: Totals
+    instructions: int
+    direct: int
+    entries: Mapping[str, Account]
+    diverged: Divergence | None
+
+    @property
+    def direct_share(self) -> float:
+        """Share of the guest's instructions that ran directly, 0 to 1."""
+        return self.direct / self.instructions if self.instructions else 0.0
+
+
+class SideBySide:
+    """Runs one guest by each technique in turn, a slice at a time; each run is a world of its own.
+
+    Attributes:
+        runs: What is finished, in the order of the techniques.
+    """
+
+    def __init__(self, spec: WorldSpec, folder: Folder | None, limit: int) -> None:
+        """Take a world with one guest; its own technique does not matter.
+
+        Args:
+            spec: The world.
+            folder: Where guests of somebody's own lie.
+            limit: Most instructions of one run.
+
+        Raises:
+            SpecError: There are several guests.
+        """
+        if len(spec.host.vms) != 1:
+            raise SpecError("techniques are compared on one guest; this world has several")
+        self._spec = spec
+        self._folder = folder
+        self._limit = limit
+        self.runs: list[Run] = []
+        self.todo = [technique for technique in Technique if technique.available]
+        self._work: Iterator[None] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Every technique has had its run."""
+        return not self.todo
+
+    def advance(self, keep_going: Callable[[], bool] = lambda: True) -> bool:
+        """Go on; False when everything is done.
+
+        Raises:
+            SpecError, GuestError, AsmError: The world cannot be built.
+        """
+        while self.todo:
+            if self._work is None:
+                self._work = self._run(self.todo[0], keep_going)
+            if next(self._work, self) is self:
+                self._work = None
+                self.todo.pop(0)
+            if not keep_going():
+                break
+        return bool(self.todo)
+
+    def _run(self, technique: Technique, keep_going: Callable[[], bool]) -> Iterator[None]:
+        """One technique's run, then the same beside bare metal; pauses where `keep_going` says no."""
+        spec = self._spec.with_technique(technique)
+        world = build(spec, self._folder)
+        timeline = Timeline(world)
+        while timeline.position.n < self._limit:
+            left = self._limit - timeline.position.n
+            outcome = timeline.run(min(left, STRETCH), keep_going=keep_going)
+            chronicle_of(world)
+            if outcome is Outcome.ENDED:
+                break
+            if outcome is Outcome.PAUSED:
+                yield
+        diverged = None
+        if technique is not Technique.BARE_METAL:
+            pair = LockStep(spec, self._folder)
+            while True:
+                diverged = pair.run(self._limit - pair.instructions, keep_going)
+                if diverged is not None or pair.ended or pair.instructions >= self._limit:
+                    break
+                yield
+        self.runs.append(_account(technique, world, self._limit, diverged))
+
+
+def _account(technique: Technique, world: World, limit: int, diverged: Divergence | None) -> Run:
+    name, tenant = next(iter(world.host.tenants.items()))
+    clock, stopped = world.recorder.clock, world.stopped
+    if isinstance(tenant, BareGuest):
+        direct = done = tenant.completed
+    else:
+        assert isinstance(tenant, Vm)
+        direct, done = tenant.direct, tenant.direct + tenant.emulated
+    return Run(
+        technique=technique,
+        ended=stopped is not None and stopped.kind is StopKind.ENDED_WELL,
+        why=f"the limit of {limit} instructions was reached" if stopped is None else stopped.text,
+        console=world.console(name),
+        cycles=clock.cycles,
+        by_actor=chronicle_of(world).totals(clock.now, clock.cycles),
+        instructions=done,
+        direct=direct,
+        entries=accounts(world, name),
+        diverged=diverged,
+    )
