@@ -3,6 +3,7 @@
 Source: Intel SDM Vol. 3A, §2.5 control registers; Vol. 3B, debug registers.
 """
 
+from enum import IntEnum
 from typing import Final
 
 CR0_PE: Final = 1 << 0
@@ -32,10 +33,36 @@ CR4_MCE: Final = 1 << 6
 CR4_KNOWN: Final = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_MCE
 
 DR6_FIXED: Final = 0xFFFF_0FF0
+DR6_B: Final = 0xF
+"""B0 to B3: the breakpoints whose condition was met."""
 DR6_BS: Final = 1 << 14
 DR6_BD: Final = 1 << 13
 DR7_FIXED: Final = 0x0000_0400
 DR7_GD: Final = 1 << 13
+DR7_ENABLED: Final = 0xFF
+"""L0, G0 to L3, G3: a breakpoint with either is enabled."""
+
+
+class BreakOn(IntEnum):
+    """What a breakpoint waits for: R/W0 to R/W3 of DR7."""
+
+    EXECUTION = 0
+    WRITE = 1
+    PORT = 2
+    """With CR4.DE; undefined without."""
+    ACCESS = 3
+    """A read or a write, not an instruction fetch."""
+
+
+def breakpoint_kind(dr7: int, number: int) -> BreakOn:
+    """What breakpoint 0..3 waits for."""
+    return BreakOn(dr7 >> 16 + 4 * number & 3)
+
+
+def breakpoint_size(dr7: int, number: int) -> int:
+    """Bytes of breakpoint 0..3 by its LEN field."""
+    return (1, 2, 8, 4)[dr7 >> 18 + 4 * number & 3]
+
 
 CR0_NAMES: Final = {
     "PE": CR0_PE,

@@ -74,7 +74,7 @@ VECTORS: Final[Mapping[int, VectorInfo]] = MappingProxyType(
         info.vector: info
         for info in (
             _row(Vector.DE, "Divide Error", _FAULT, contributory=True),
-            # #DB is a fault for instruction breakpoints and a trap for single step; TF is what we model.
+            # #DB is a fault for instruction breakpoints and a trap for single steps and data breakpoints.
             _row(Vector.DB, "Debug", _TRAP),
             _row(Vector.NMI, "Non-maskable Interrupt", ExceptionKind.INTERRUPT),
             _row(Vector.BP, "Breakpoint", _TRAP),

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 from teachvm.isa.alu import DivideError
-from teachvm.isa.control import CR4_DE, DR6_BD, DR6_BS, DR6_FIXED, DR7_FIXED, DR7_GD
+from teachvm.isa.control import DR6_BS, DR7_GD
 from teachvm.isa.decode import MAX_LENGTH, Truncated
 from teachvm.isa.descriptors import DB_BIT, TSS_32, TSS_32_BUSY, TSS_IO_MAP
 from teachvm.isa.exceptions import Vector
 from teachvm.isa.flags import IF, RF, TF, iopl
 from teachvm.isa.operands import CS
+from teachvm.machine.debugging import Debugging
 from teachvm.machine.events import ExceptionRaised, InterruptAccepted, SoftwareInterrupted
 from teachvm.machine.exceptions import (
     CpuStopped,
@@ -26,14 +27,12 @@ from teachvm.machine.exceptions import (
     Interruption,
     Source,
     general_protection,
-    invalid_opcode,
 )
 from teachvm.machine.interrupts import deliver_through_idt
 from teachvm.machine.memory import PhysicalMemory
 from teachvm.machine.mmu import Access
 from teachvm.machine.operation import Operation, fetched
 from teachvm.machine.registers import MASK32, InterruptSource, NoInterrupts, Ports
-from teachvm.machine.segmentation import Segmentation
 from teachvm.machine.tiers.engine import NO_BARRIERS, Tiers
 from teachvm.machine.tlb import Tlb
 from teachvm.trace.recorder import Recorder
@@ -46,7 +45,7 @@ UNLIMITED: Final = 1 << 62
 _NO_OPS: Final[dict[int, Operation]] = {}
 
 
-class Cpu(Segmentation):
+class Cpu(Debugging):
     """An IA-32 processor of Pentium class in protected mode, without FPU.
 
     Hooks, each with a default: `deliver` is what happens to an exception or an accepted interrupt; `interrupts` is the
@@ -56,12 +55,12 @@ class Cpu(Segmentation):
     State set from outside: registers and `segs` may be assigned freely between instructions; control registers through
     `write_cr0` and its like, or followed by `restored()`.
 
-    Deviation: real-address mode, virtual-8086 mode and hardware task switching end the CPU with `CpuStopped`; debug
-    registers hold their values but break on nothing.
+    Deviation: real-address mode, virtual-8086 mode and hardware task switching end the CPU with `CpuStopped`. An
+    instruction breakpoint right behind a load of SS is taken, which a Pentium would pass by.
     """
 
     DERIVED: ClassVar[tuple[str, ...]] = (
-        *Segmentation.DERIVED,
+        *Debugging.DERIVED,
         "deliver",
         "interrupts",
         "tsc",
@@ -134,6 +133,8 @@ class Cpu(Segmentation):
             if self.segs[CS] is self._code and self.cpl == self._code_cpl:
                 operation = self._ops.get(eip - self._origin)
             if operation is None:
+                if self.break_at and self._broke():
+                    return 0
                 operation = self._fetch(eip)
             self.next_eip = eip + operation.length & MASK32
             cycles = operation.execute(self)
@@ -149,34 +150,47 @@ class Cpu(Segmentation):
     def _execute_carefully(self) -> int:
         """Execute one instruction while single-stepping, in an interrupt shadow, or with RF set.
 
-        Source: Intel SDM Vol. 3B, §17.3.1.4 (single-step exception); Vol. 3A, §6.8.3.
+        Source: Intel SDM Vol. 3B, §17.3.1.4 (single-step exception), §17.3.1.1 (RF); Vol. 3A, §6.8.3.
         """
-        if self.trap_pending:
-            self._single_step_trap()
+        shadow, resume, stepping = self.shadow, self.eflags & RF, self.eflags & TF != 0
+        # A data breakpoint met by a load of SS waits, as interrupts do; single steps are not pending then.
+        if self.trap_pending and (stepping or not shadow):
+            self._debug_exception()
             return 0
-        shadow, resume = self.shadow, self.eflags & RF
+        if self.break_at and not resume and self._broke():
+            return 0
         self.shadow = False
         self.eflags &= ~RF
         try:
             operation = self._fetch(self.eip)
             self.next_eip = self.eip + operation.length & MASK32
             # Before the instruction: delivery of INT n takes the pending trap back.
-            self.trap_pending = self.eflags & TF != 0
+            self.trap_pending |= stepping
             cycles = operation.execute(self)
         except (Fault, DivideError, Intercepted):
             self.shadow, self.trap_pending = shadow, False
             self.eflags |= resume
             raise
         self.eip = self.next_eip
-        if self.shadow and operation.insn.row.mnemonic in ("MOV", "POP"):
+        if stepping and self.shadow and operation.insn.row.mnemonic in ("MOV", "POP"):
             self.trap_pending = False
         if self.trap_pending:
             self.halted = False  # a debug exception ends HLT (SDM Vol. 2A, HLT)
+            self.dr[6] |= DR6_BS if stepping else 0
         return cycles or 1
 
-    def _single_step_trap(self) -> None:
+    def _broke(self) -> bool:
+        """Deliver #DB before the instruction at EIP, if a breakpoint is there; RF is pushed as it is, clear."""
+        bits = self.break_at.get(self.segs[CS].base + self.eip & MASK32, 0)
+        if bits:
+            self.dr[6] |= bits
+            self._debug_exception()
+        return bits != 0
+
+    def _debug_exception(self) -> None:
+        """#DB at an instruction boundary; DR6 says why."""
         self.trap_pending = False
-        self.dr[6] |= DR6_BS
+        self.dr[7] &= ~DR7_GD
         self.mark(ExceptionRaised, vector=int(Vector.DB), error=None, eip=self.eip, cpl=self.cpl, cr2=None)
         self.deliver(self, Interruption(int(Vector.DB), None, Source.TRAP, self.eip))
 
@@ -229,7 +243,7 @@ class Cpu(Segmentation):
                 ram.remember_code(phys, operation.length)
         elif operation.length > room:
             raise general_protection()
-        if self.tlb is not None and code.limit >= eip - offset + 0xFFF:
+        if self.tlb is not None and not self.break_at and code.limit >= eip - offset + 0xFFF:
             self._ops, self._origin = ops, eip - offset
             self._code, self._code_cpl = code, self.cpl
         return operation
@@ -289,6 +303,7 @@ class Cpu(Segmentation):
 
     def restored(self) -> None:
         """State was set from outside: drop everything derived from it."""
+        self.arm()
         self.forget_window()
         if self.tlb is not None:
             self.tlb.forget()
@@ -317,6 +332,7 @@ class Cpu(Segmentation):
 
     def debug_trap(self) -> None:
         """INT1: a #DB as if by hardware, reported after the instruction, without a check of the gate's DPL."""
+        self.dr[7] &= ~DR7_GD
         self.mark(ExceptionRaised, vector=int(Vector.DB), error=None, eip=self.eip, cpl=self.cpl, cr2=None)
         self.deliver(self, Interruption(int(Vector.DB), None, Source.TRAP, self.next_eip))
         self.next_eip = self.eip
@@ -338,8 +354,12 @@ class Cpu(Segmentation):
 
         Source: Intel SDM Vol. 1, §19.5.2.
         """
-        if self.cpl <= iopl(self.eflags):
-            return
+        if self.cpl > iopl(self.eflags):
+            self._require_in_bitmap(port, size)
+        if self._port_spots:
+            self.accessed_port(port, size)
+
+    def _require_in_bitmap(self, port: int, size: int) -> None:
         tss = self.tr
         if not tss.present or tss.type not in (TSS_32, TSS_32_BUSY) or tss.limit < TSS_IO_MAP + 1:
             raise general_protection()
@@ -350,30 +370,6 @@ class Cpu(Segmentation):
         bits = self.read_linear(tss.base + where & MASK32, 2)
         if bits >> (port & 7) & (1 << size) - 1:
             raise general_protection()
-
-    def debug_register(self, index: int) -> int:
-        """The debug register an instruction names: DR4 and DR5 mean DR6 and DR7.
-
-        Raises:
-            Fault: #UD for them when CR4.DE is set; #DB when DR7.GD guards the registers.
-        """
-        if index in (4, 5):
-            if self.cr4 & CR4_DE:
-                raise invalid_opcode()
-            index += 2
-        if self.dr[7] & DR7_GD:
-            self.dr[7] &= ~DR7_GD
-            self.dr[6] |= DR6_BD
-            raise Fault(Vector.DB)
-        return index
-
-    def write_debug_register(self, index: int, value: int) -> None:
-        """Load a debug register; fixed bits of DR6 and DR7 stay as they are."""
-        if index == 6:
-            value = value & ~0xFFFF_1FF0 | DR6_FIXED
-        elif index == 7:
-            value = value & 0xFFFF_2FFF | DR7_FIXED
-        self.dr[index] = value
 
     # ---- state ---------------------------------------------------------------------------------
 

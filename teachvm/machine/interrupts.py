@@ -54,6 +54,8 @@ def deliver_through_idt(cpu: Cpu, interruption: Interruption) -> None:
     """
     current = interruption
     from_cpl = cpu.cpl
+    # INT n takes the single step of its own back; what pushing the frame meets is reported in the handler.
+    cpu.trap_pending = False
     while True:
         try:
             if current.cr2 is not None:
@@ -72,7 +74,6 @@ def deliver_through_idt(cpu: Cpu, interruption: Interruption) -> None:
     cpu.delivering = None
     cpu.halted = False
     cpu.shadow = False
-    cpu.trap_pending = False
     cpu.mark(HandlerEntered, vector=current.vector, from_cpl=from_cpl, to_cpl=cpu.cpl, eip=cpu.eip)
 
 

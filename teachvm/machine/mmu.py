@@ -49,7 +49,7 @@ class Mmu(Registers):
     and sets `second_level`: what paging leaves as a physical address is then translated too, also with CR0.PG clear.
     """
 
-    DERIVED: ClassVar[tuple[str, ...]] = (*Registers.DERIVED, "walker", "second_level")
+    DERIVED: ClassVar[tuple[str, ...]] = (*Registers.DERIVED, "walker", "second_level", "_watched")
 
     def __init__(
         self, name: str, memory: PhysicalMemory, ports: Ports, recorder: Recorder | None, tlb: Tlb | None
@@ -57,6 +57,8 @@ class Mmu(Registers):
         super().__init__(name, memory, ports, recorder, tlb)
         self.walker: Callable[[Mmu, int, Access, bool], TlbEntry] = walk_two_levels
         self.second_level = False
+        # Linear page numbers no map may hold, since accesses to some of their bytes are looked at.
+        self._watched: frozenset[int] = frozenset()
 
     # ---- translation ---------------------------------------------------------------------------
 
@@ -79,7 +81,7 @@ class Mmu(Registers):
         paged = self.cr0 & CR0_PG or self.second_level
         frame = self._resolve(linear, access, user) if paged else linear & paging.FRAME
         ram = self._ram
-        if ram is not None and self.tlb is not None and frame < ram.size:
+        if ram is not None and self.tlb is not None and frame < ram.size and linear >> 12 not in self._watched:
             privilege = 3 if user else 0
             self._reads[privilege][linear >> 12] = frame
             if access is Access.WRITE:
@@ -128,10 +130,14 @@ class Mmu(Registers):
         first = self.translate(linear, Access.READ, user)
         room = 0x1000 - (linear & 0xFFF)
         if size <= room:
-            return self._read_physical(first, size)
-        second = self.translate(linear + room & MASK32, Access.READ, user)
-        low = self._read_physical(first, room)
-        return low | self._read_physical(second, size - room) << 8 * room
+            value = self._read_physical(first, size)
+        else:
+            second = self.translate(linear + room & MASK32, Access.READ, user)
+            low = self._read_physical(first, room)
+            value = low | self._read_physical(second, size - room) << 8 * room
+        if self._watched:
+            self.accessed(linear, size, False)
+        return value
 
     def write_linear(self, linear: int, size: int, value: int, user: bool = False) -> None:
         """Write up to 8 bytes at a linear address; both pages are checked before either is written.
@@ -143,10 +149,12 @@ class Mmu(Registers):
         room = 0x1000 - (linear & 0xFFF)
         if size <= room:
             self._write_physical(first, size, value)
-            return
-        second = self.translate(linear + room & MASK32, Access.WRITE, user)
-        self._write_physical(first, room, value & (1 << 8 * room) - 1)
-        self._write_physical(second, size - room, value >> 8 * room)
+        else:
+            second = self.translate(linear + room & MASK32, Access.WRITE, user)
+            self._write_physical(first, room, value & (1 << 8 * room) - 1)
+            self._write_physical(second, size - room, value >> 8 * room)
+        if self._watched:
+            self.accessed(linear, size, True)
 
     def probe_linear(self, linear: int, size: int, user: bool = False) -> None:
         """Make sure that a write would succeed.
@@ -157,6 +165,13 @@ class Mmu(Registers):
         self.translate(linear, Access.WRITE, user)
         if (linear & 0xFFF) + size > 0x1000:
             self.translate(linear + size - 1 & MASK32, Access.WRITE, user)
+
+    def accessed(self, linear: int, size: int, write: bool) -> None:
+        """An access is done while some bytes are watched."""
+
+    def watches(self, linear: int) -> bool:
+        """Whether accesses to some bytes of an address's page are looked at one by one."""
+        return linear >> 12 in self._watched
 
     def _read_physical(self, phys: int, size: int) -> int:
         """Read 1 to 8 bytes inside one page, in naturally sized pieces."""

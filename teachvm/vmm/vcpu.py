@@ -33,6 +33,7 @@ from teachvm.machine.interrupts import deliver_through_idt
 from teachvm.trace.events import Event
 from teachvm.trace.recorder import Recorder
 from teachvm.vmm.addresses import Gva
+from teachvm.vmm.breakpoints import load_breakpoints
 from teachvm.vmm.deprivilege import data_register, hardware_flags, hardware_ring, hardware_selector, virtual_flags
 from teachvm.vmm.descriptors import ShadowGdt
 from teachvm.vmm.memory.guest import GuestMemory
@@ -225,6 +226,7 @@ class Vcpu:
             hardware_selector(cpu.segs[SS].selector, cpu.cpl),
         )
         hardware.cr0 = GUEST_CR0 | cpu.cr0 & CR0_AM
+        load_breakpoints(hardware, cpu.dr)
         hardware.regs[ESP] = FRAME_BASE
         hardware.eip = RESUME
         cycles = hardware.execute_one()

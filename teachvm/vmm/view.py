@@ -12,6 +12,7 @@ from typing import Protocol
 from teachvm.isa.descriptors import Segment, TableRegister
 from teachvm.isa.flags import RF
 from teachvm.isa.operands import CS, ESP, SS
+from teachvm.vmm.breakpoints import seen
 from teachvm.vmm.deprivilege import virtual_flags, virtual_selector
 from teachvm.vmm.descriptors import guest_descriptor
 from teachvm.vmm.region import unpack_frame
@@ -174,7 +175,7 @@ def guest_state(vcpu: Processor, held: Held, table: bytes, hardware: Processor, 
         vcpu.cr2,
         vcpu.cr3,
         vcpu.cr4,
-        tuple(vcpu.dr),
+        seen(vcpu.dr, hardware.dr),
         virtual_ring(cpl),
         False,
     )

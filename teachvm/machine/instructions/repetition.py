@@ -2,10 +2,11 @@
 
 A repeated instruction is one operation as long as nothing has to happen in between. It stops early, with EIP still at
 the instruction and its registers saying what is left, when a device is due (`Cpu.budget`), when it comes to a page that
-needs a page walk, and before an iteration that faults: the walk or the fault then opens the next unit. The iterations
-done count as its cycles.
+needs a page walk, and before an iteration that faults: the walk or the fault then opens the next unit. It stops after
+an iteration that met a data breakpoint. The iterations done count as its cycles. Between two units RF is set, as it is
+in what an interrupt there pushes: an instruction breakpoint stops a repeated instruction once.
 
-Source: Intel SDM Vol. 2B, REP/REPE/REPNE; Vol. 3A, §6.6 (restarting string instructions).
+Source: Intel SDM Vol. 2B, REP/REPE/REPNE; Vol. 3A, §6.6 (restarting string instructions); Vol. 3B, §17.3.1.1 (RF).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from teachvm.isa.decode import Insn
-from teachvm.isa.flags import DF, TF, ZF
+from teachvm.isa.flags import DF, RF, TF, ZF
 from teachvm.isa.operands import ECX, EDI, ESI
 from teachvm.machine.bound_memory import Memory
 from teachvm.machine.exceptions import Fault, Intercepted
@@ -116,7 +117,7 @@ def repeat(
     done = 0
     ended = False
     while done < allowed and not ended:
-        if done and (interrupted(cpu) or not _resident(cpu, sides)):
+        if done and (cpu.trap_pending or interrupted(cpu) or not _resident(cpu, sides)):
             break
         run = min([allowed - done, *(_in_page(cpu, side) for side in sides)])
         try:
@@ -130,6 +131,7 @@ def repeat(
         ended = compares and cpu.eflags & ZF != wanted_zf
     if done < left and not ended:
         cpu.next_eip = cpu.eip
+        cpu.eflags |= RF
     return done
 
 
@@ -216,4 +218,4 @@ def _frame(cpu: Cpu, memory: Memory, offset: int, size: int, access: Access) -> 
     if (linear & PAGE - 1) + size > PAGE:
         return None
     phys = cpu.translate(linear, access, cpu.cpl == 3)
-    return phys if cpu.is_ram(phys) else None
+    return phys if cpu.is_ram(phys) and not cpu.watches(linear) else None

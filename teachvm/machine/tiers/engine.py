@@ -77,7 +77,7 @@ class Tiers:
         cpu = self._cpu
         if cpu.eflags & (TF | RF) or cpu.shadow or cpu.trap_pending or cpu.halted or cpu.cr0 & CR0_AM:
             return 0
-        if not self.enabled or cpu.stopped is not None:
+        if not self.enabled or cpu.stopped is not None or cpu.break_at:
             return 0
         if cpu.segs != self._segs or barriers is not self._barriers:
             self._note(barriers)

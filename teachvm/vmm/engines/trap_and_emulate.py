@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from teachvm.isa.control import DR6_BS
 from teachvm.isa.decode import Insn
 from teachvm.isa.exceptions import Vector
 from teachvm.isa.flags import IF, RF
 from teachvm.isa.text import row_text
 from teachvm.machine.exceptions import CpuStopped, Interruption, Source
 from teachvm.vmm.addresses import Gva
+from teachvm.vmm.breakpoints import take_met
 from teachvm.vmm.changes import changes
 from teachvm.vmm.engines.classify import exception_reason, instruction_at
 from teachvm.vmm.engines.monitor import Monitor
@@ -118,11 +118,10 @@ class TrapAndEmulate(Monitor):
             self._close()
 
     def _trap(self, interruption: Interruption) -> None:
-        """A #DB after an instruction: the guest asked for it with TF, or with INT1."""
+        """A #DB at a boundary: the guest asked for it with TF, with INT1, or with a breakpoint."""
         self._open(EntryReason.EXCEPTION_REFLECTED, interruption)
         cpu = self.vcpu.cpu
-        cpu.dr[6] |= self.hardware.dr[6] & DR6_BS
-        self.hardware.dr[6] &= ~DR6_BS
+        take_met(cpu, self.hardware)
         cpu.deliver(cpu, interruption)
         self._reflected()
         self._go_on()
