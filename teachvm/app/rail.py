@@ -21,7 +21,8 @@ class AskView:
     """A prediction or a question; the answer is hidden until one was given.
 
     `options` is empty unless `kind` is choice; `chosen` is the index (choice) or the text (number, text) given last.
-    Once judged, `right` is what would have been right, in the same form, and `feedback` says why.
+    Once judged, `right` is what would have been right, in the same form, and `feedback` says why. `predict`: a guess is
+    wanted before the machine shows it.
     """
 
     id: str
@@ -34,6 +35,7 @@ class AskView:
     right: str = ""
     feedback: str = ""
     locked: bool = False
+    predict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,12 @@ class RailView:
     def ask(self) -> AskView | None:
         """The question asked last."""
         return next((part for part in reversed(self.parts) if isinstance(part, AskView)), None)
+
+    @property
+    def predicting(self) -> str:
+        """Id of the prediction the beat waits for; empty when it waits for none."""
+        ask = self.ask
+        return ask.id if ask is not None and ask.predict and not ask.locked else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ def _ask_view(flow: Flow, ask: Ask, *, locked: bool) -> AskView:
         right="" if verdict is None else _right(ask, verdict),
         feedback="" if verdict is None else _feedback(ask, verdict),
         locked=locked,
+        predict=ask.predict,
     )
 
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from PySide6.QtCore import QRect, QRectF, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
 
 from teachvm.app.notation import hex32
-from teachvm.app.presentation import CodeLabel, CodeLine, CodeRow, CodeView, PhaseBlock, PhaseStep, Place, Span, Tip
+from teachvm.app.presentation import (
+    Badge,
+    CodeLabel,
+    CodeLine,
+    CodeRow,
+    CodeView,
+    PhaseBlock,
+    PhaseStep,
+    Place,
+    Span,
+    Tip,
+)
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import Canvas, Picture
@@ -176,10 +188,7 @@ class CodeList(Canvas):
     def _instruction(self, row: CodeLine, x: float, y: float, width: float) -> None:
         end = width - PAD
         if row.badge:
-            badge = put_badge(row.badge, end, y + ROW / 2)
-            self._marks += badge.marks
-            self._spots += badge.spots
-            end -= badge_width(row.badge.text, bool(row.badge.icon)) + 8
+            end = self._badge(row.badge, x + self._text_width(replace(row, badge=None)) - PAD, end, y)
         text = (Span(row.mnemonic + (" " if row.operands else ""), "now", code=True), *row.operands)
         code = tuple(Span(span.text, span.role, span.strong, True, span.tip, span.link) for span in text)
         laid = put_line(code, x, y, end - x, ROW, fonts.MONO)
@@ -187,6 +196,16 @@ class CodeList(Canvas):
         whole = row.mnemonic + " " + "".join(span.text for span in row.operands)
         self._spots.append(Spot(x, y, max(end - x, 0), ROW, row.tip, copy=whole.strip(), name=whole.strip()))
         self._spots += laid.spots
+
+    def _badge(self, badge: Badge, text_end: float, end: float, y: float) -> float:
+        """Set a line's badge, in fewer words where the instruction needs room; returns where the text has to end."""
+        shorter = [badge.text, badge.text.partition(" · ")[0], ""]
+        fits = (words for words in shorter if text_end + 8 + badge_width(words, bool(badge.icon)) <= end)
+        said = next(fits, "" if badge.icon else badge.text)
+        laid = put_badge(replace(badge, text=said), end, y + ROW / 2)
+        self._marks += laid.marks
+        self._spots += [spot._replace(copy=badge.text, name=badge.text) for spot in laid.spots]
+        return end - badge_width(said, bool(badge.icon)) - 8
 
     def _phases(self, block: PhaseBlock, y: float, width: float) -> float:
         """Set the phases of a trap; returns the height used."""

@@ -90,11 +90,13 @@ class PairsTable(Canvas):
             marks.append(Words(PAD, y + 2, width - 2 * PAD, 22, title, fonts.CAPTION_STRONG, "dim"))
             y += 26
         if section.headings:
-            for at, heading in enumerate(section.headings):
-                room = edges[at + 1] - edges[at] - 6
-                loud = heading.upper()
-                fits = fonts.width(loud, fonts.CAPTION_STRONG) <= room
-                said = loud if fits else fonts.elided(heading, fonts.CAPTION_STRONG, room)
+            rooms = [edges[at + 1] - edges[at] - 6 for at, _ in enumerate(section.headings)]
+            loud = all(
+                fonts.width(heading.upper(), fonts.CAPTION_STRONG) <= room
+                for heading, room in zip(section.headings, rooms, strict=True)
+            )
+            for at, (heading, room) in enumerate(zip(section.headings, rooms, strict=True)):
+                said = heading.upper() if loud else fonts.elided(heading, fonts.CAPTION_STRONG, room)
                 marks.append(Words(edges[at], y, room, 22, said, fonts.CAPTION_STRONG, "dim"))
             y += 23
         if section.tint:

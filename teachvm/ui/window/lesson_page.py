@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QVBoxLayout, QWidget
 
 from teachvm.app.presentation import Actor, ActorsView, CardView, Instant, Link, Place
 from teachvm.app.session import Session
@@ -18,6 +18,7 @@ from teachvm.ui.widgets.code_list import CodeList
 from teachvm.ui.window.actions import Actions
 from teachvm.ui.window.banner import Banner
 from teachvm.ui.window.dock import TimelineDock
+from teachvm.ui.window.presenter import Veil
 from teachvm.ui.window.rail import Rail
 from teachvm.ui.window.stage import Stage
 
@@ -38,11 +39,14 @@ class LessonPage(QWidget):
         self.look = look
         self.setObjectName("lesson-page")
         self.bridge: SessionBridge | None = None
-        self.spotlight = False
+        self._lifted = ""
+        """The prediction before which the presenter showed the machine all the same."""
         self.rail = Rail(look)
         self.rail_wanted = True
         self.banner = Banner(look)
         self.stage = Stage(look)
+        self.veil = Veil(look)
+        self.veil.lifted.connect(self._lift)
         self.dock = TimelineDock(look, actions)
         self._views: dict[str, CardView] = {}
         self._announced = START
@@ -58,6 +62,7 @@ class LessonPage(QWidget):
         self._banner_row.addWidget(self.banner)
         middle.addLayout(self._banner_row)
         middle.addWidget(self.stage, 1)
+        middle.addWidget(self.veil, 1)
         across = QHBoxLayout()
         across.setSpacing(0)
         across.addWidget(self.rail)
@@ -78,6 +83,7 @@ class LessonPage(QWidget):
     def open(self, bridge: SessionBridge) -> None:
         """Show another session."""
         self._views.clear()
+        self._lifted = ""
         self.banner.clear()
         self.bridge = bridge
 
@@ -89,6 +95,7 @@ class LessonPage(QWidget):
         if session is None:
             return
         self.rail.show_rail(session.rail())
+        self._show_veil()
         self.stage.show_cards(session.stage)
         self.paint_cards()
         self._say(session)
@@ -100,13 +107,31 @@ class LessonPage(QWidget):
             return
         for card in self.stage.in_sight():
             view = session.card(card)
-            lit = self.spotlight and self._views.get(card, view) != view
+            lit = self.look.hall and self._views.get(card, view) != view
             self._views[card] = view
             self.stage.show_view(card, view, lit=lit)
         self.dock.show_view(session.card(TIME))
         who = session.card(WHO)
         self.actor_changed.emit(_running(who))
         self._announce(session, who)
+
+    def _show_veil(self) -> None:
+        """In a hall, hide the machine until the room has predicted what it will do; only where the question is seen."""
+        asked = self.rail.view.predicting
+        self._lifted = self._lifted if asked == self._lifted else ""
+        readable = self.rail_wanted and not self.stage.maximised
+        veiled = self.look.hall and readable and asked not in ("", self._lifted)
+        focus = QApplication.focusWidget()
+        if veiled and focus is not None and (self.stage.isAncestorOf(focus) or focus is self.stage):
+            self.veil.setVisible(True)
+            self.veil.setFocus()
+        self.stage.setVisible(not veiled)
+        self.dock.setVisible(not veiled)
+        self.veil.setVisible(veiled)
+
+    def _lift(self) -> None:
+        self._lifted = self.rail.view.predicting
+        self.arrange()
 
     def _announce(self, session: Session, who: CardView) -> None:
         """Have a trap read out, once per moment, and not while something runs: then only where it came to."""
@@ -183,6 +208,7 @@ class LessonPage(QWidget):
         self.rail.set_slim(self.width() < px(SLIM_BELOW))
         self.dock.set_low(self.height() < px(LOW_BELOW))
         self.rail.setVisible(self.rail_wanted and not self.stage.maximised)
+        self._show_veil()
         self._banner_row.setContentsMargins(px(16), px(12) if self.banner.isVisibleTo(self) else 0, px(16), 0)
 
 

@@ -328,10 +328,12 @@ class MainWindow(QWidget):
         self.refresh()
 
     def toggle_presenter(self) -> None:
-        """Presenter mode: larger type, what changed in a spotlight, keys on screen, notes in a second window."""
+        """Presenter mode: larger type, changes in a spotlight, keys on screen, notes in a second window.
+
+        Nothing of the machine is shown before a prediction.
+        """
         hall = not self.look.hall
         self.look.set_hall(hall)
-        self.page.spotlight = hall
         self.notes.show_rail(self.page.rail.view)
         self.notes.setVisible(hall and self.bridge is not None)
         if hall:

@@ -1,9 +1,9 @@
-"""Presenter mode: the instructor's notes in a second window, and the keys that were pressed, on screen."""
+"""Presenter mode: notes in a second window, the keys that were pressed on screen, and nothing before a prediction."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from teachvm.app.rail import RailView
 from teachvm.ui.theme import fonts
@@ -54,6 +54,35 @@ class NotesWindow(QWidget):
         self.kicker.setText(view.kicker)
         self.heading.setText(view.heading)
         self.prose.show_markdown(view.notes or "This beat has no note.")
+
+
+class Veil(QFrame):
+    """Stands where cards and timeline were until the hall has predicted; `lifted`: show them all the same."""
+
+    lifted = Signal()
+
+    def __init__(self, look: Look) -> None:
+        super().__init__()
+        self.setObjectName("veil")
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setAccessibleName("Cards and timeline are hidden until the prediction is kept")
+        heading, text = QLabel("What do you think?"), QLabel("The machine comes back when the prediction is kept.")
+        heading.setProperty("type", "title")
+        text.setProperty("type", "small")
+        look.dress(heading, fonts.TITLE)
+        look.dress(text, fonts.BODY)
+        self.show_button = QPushButton("Show the machine now")
+        self.show_button.setObjectName("veil-show")
+        self.show_button.setToolTip("Show cards and timeline before the prediction is kept")
+        look.dress(self.show_button, fonts.NAME)
+        self.show_button.clicked.connect(self.lifted)
+        rows = QVBoxLayout(self)
+        rows.setSpacing(12)
+        rows.addStretch(1)
+        for widget in (heading, text, self.show_button):
+            rows.addWidget(widget, 0, Qt.AlignmentFlag.AlignHCenter)
+        rows.addStretch(1)
+        self.hide()
 
 
 class PressedKey(QLabel):

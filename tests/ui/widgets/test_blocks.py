@@ -9,7 +9,20 @@ from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from teachvm.app.presentation import CardView, CodeLine, CodeView, Instant, NoteView, Place, Span
+from teachvm.app.presentation import (
+    Badge,
+    CardView,
+    Cell,
+    CodeLine,
+    CodeView,
+    Instant,
+    NoteView,
+    Pair,
+    PairSection,
+    PairsView,
+    Place,
+    Span,
+)
 from teachvm.app.twin import twin
 from teachvm.trace.moment import Moment
 from teachvm.ui.theme.look import Look
@@ -18,6 +31,7 @@ from teachvm.ui.widgets.canvas import Canvas
 from teachvm.ui.widgets.card import CardFrame
 from teachvm.ui.widgets.code_list import CodeList
 from teachvm.ui.widgets.ink import Words
+from teachvm.ui.widgets.pairs import PairsTable
 from tests.ui import samples
 from tests.ui.checks import problems, unnamed
 
@@ -116,6 +130,30 @@ def test_a_step_repaints_only_the_lines_that_differ(look: Look, shown: Shower) -
     frame.show_view(samples.code(0x100248))
     QApplication.processEvents()
     assert seen.area == 0
+
+
+def test_where_there_is_little_room_a_badge_says_less_before_an_instruction_is_cut(look: Look) -> None:
+    badge = Badge("needs IOPL · #GP(0)", "trap", "lock")
+    view = CodeView((CodeLine(0x1000, "ee", "out", (Span("dx, al"),), badge),))
+    said = []
+    for width in (600, 330, 260):
+        canvas = CodeList(look, "narrow")
+        canvas.show_block(view)
+        texts = [mark.text for mark in canvas.compose(width, 60).marks if isinstance(mark, Words)]
+        assert "".join(texts).replace(" ", "").find("outdx,al") >= 0, width
+        said.append(next((text for text in texts if "IOPL" in text), ""))
+        assert any(spot.name == badge.text for spot in canvas.compose(width, 60).spots)
+    assert said == [badge.text, "needs IOPL", ""]
+
+
+def test_headings_of_columns_are_all_loud_or_none_is(look: Look) -> None:
+    rows = (Pair("CPL", (Cell("0"), Cell("1"))),)
+    view = PairsView((PairSection(rows, ("guest sees", "hardware, in guest")),))
+    for width in range(150, 420, 10):
+        table = PairsTable(look, "pairs")
+        table.show_block(view)
+        heads = [mark.text for mark in table.compose(width, 80).marks if isinstance(mark, Words)][:2]
+        assert heads[0].isupper() == heads[1].isupper(), width
 
 
 def test_the_current_line_is_scrolled_into_sight(look: Look, shown: Shower) -> None:

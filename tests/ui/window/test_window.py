@@ -317,6 +317,50 @@ def test_presenter_mode_is_larger_shows_notes_keys_and_what_changed(opened: Main
     assert opened.look.zoom == 1.0
 
 
+def test_presenter_mode_hides_the_machine_until_the_room_has_predicted(opened: MainWindow, qtbot: QtBot) -> None:
+    page = opened.page
+    assert page.stage.isVisible()
+    press(opened, qtbot, "presenter")
+    assert page.veil.isVisible()
+    assert not page.stage.isVisible()
+    assert not page.dock.isVisible()
+    assert problems(opened) == []
+    assert unnamed(opened) == []
+    page.rail.ask.options[0].setFocus()
+    qtbot.keyClick(page.rail.ask.options[0], Qt.Key.Key_Space)
+    settle(opened)
+    assert page.veil.isVisible(), "chosen is not kept"
+    page.rail.action.click()
+    settle(opened)
+    assert page.stage.isVisible()
+    assert page.dock.isVisible()
+    press(opened, qtbot, "reset")
+    assert page.veil.isVisible(), "the question is open again"
+    page.veil.show_button.click()
+    settle(opened)
+    assert page.stage.isVisible()
+    press(opened, qtbot, "next-trap")
+    assert page.stage.isVisible(), "shown all the same, until another prediction"
+    opened.header.rail_button.click()
+    settle(opened)
+    assert page.stage.isVisible()
+    press(opened, qtbot, "presenter")
+    assert page.stage.isVisible()
+    assert not page.veil.isVisible()
+
+
+def test_presenter_mode_hides_nothing_while_the_question_cannot_be_seen(opened: MainWindow, qtbot: QtBot) -> None:
+    press(opened, qtbot, "presenter")
+    assert opened.page.veil.isVisible()
+    opened.header.rail_button.click()
+    settle(opened)
+    assert opened.page.stage.isVisible()
+    opened.header.rail_button.click()
+    settle(opened)
+    assert opened.page.veil.isVisible()
+    press(opened, qtbot, "presenter")
+
+
 def test_a_trap_is_read_out_once(opened: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(lesson_page, "announce", lambda _widget, text: said.append(text))
