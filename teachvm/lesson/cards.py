@@ -29,6 +29,7 @@ CARDS: tuple[Card, ...] = (
     Card("tlb", "TLB", "Which translations does the CPU remember, stale ones included?"),
     Card("console", "Console", "What has each guest written to its serial port?"),
     Card("vmm-entries", "VMM entries", "Why was the VMM entered, how often, and at what cost?"),
+    Card("gallery", "Gallery of sensitive instructions", "Which instructions need a VMM and do not tell it?"),
     Card("event-log", "Event log", "What happened, in order?"),
     Card("timeline", "Timeline", "Who ran when, and where were the traps?"),
 )

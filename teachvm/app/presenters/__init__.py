@@ -13,6 +13,7 @@ from teachvm.app.presentation import CardView
 from teachvm.app.presenters import (
     console,
     event_log,
+    gallery,
     guest_code,
     guest_walk,
     memory,
@@ -37,6 +38,7 @@ PRESENTERS: Final[dict[str, Presenter]] = {
     "tlb": tlb.present,
     "console": console.present,
     "vmm-entries": vmm_entries.present,
+    "gallery": gallery.present,
     "event-log": event_log.present,
     "timeline": timeline.present,
 }
