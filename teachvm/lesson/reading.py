@@ -138,7 +138,7 @@ class WorldScope:
     def has_cpu(self, vm: Scalar) -> bool:
         """Whether this guest's own code runs now."""
         name, virtual = self.tenant(vm), self.virtual(vm)
-        return self._world.host.on_cpu == name and (virtual is None or virtual.vcpu.in_guest)
+        return self._world.host.on_cpu == name and (virtual is None or virtual.executing)
 
     def running(self) -> str:
         """Who has the CPU."""

@@ -152,6 +152,11 @@ class Vm:
         """Let the hardware complete instructions of this VM's guest for which nobody is needed."""
         return self.engine.burst(limit, barriers)
 
+    @property
+    def executing(self) -> bool:
+        """Whether the guest's instructions are what happens next: in the hardware or in an interpreter."""
+        return self.vcpu.in_guest or self.engine.technique is Technique.EMULATION
+
     # ---- the guest's time ----------------------------------------------------------------------
 
     def guest_time(self) -> int:

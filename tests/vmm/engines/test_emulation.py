@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from teachvm.app.headless import Stopped, alone, run
 from teachvm.isa.operands import EAX, EBX, ECX
 from teachvm.machine.tlb import Tlb
 from teachvm.trace.timeline import Timeline
@@ -80,3 +81,8 @@ def test_two_emulated_guests_take_turns() -> None:
     assert len(room.events(VcpuSwitched)) > 10
     assert min(room.vm.emulated, other.emulated) > 800
     assert room.vm.vcpu.cpu.eip in range(CODE, CODE + 8)
+
+
+def test_an_anchor_at_a_label_is_reached_though_the_processor_never_comes_there() -> None:
+    report = run(alone("tinyos", EMULATION), None, "at('sched_lock')")
+    assert report.stopped is Stopped.UNTIL_REACHED
