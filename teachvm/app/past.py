@@ -67,7 +67,7 @@ def unit_events(snapshot: Snapshot, n: int) -> list[tuple[int, Event]]:
     """The events of the unit that leads to `n + 1`, recorded so far, with their numbers."""
     log = snapshot.log
     start, stop = log.number(Moment(n)), log.number(Moment(n + 1))
-    return list(enumerate(log.slice(start, stop), max(start, log.first)))
+    return log.numbered(start, stop)
 
 
 @dataclass(slots=True)

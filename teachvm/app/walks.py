@@ -139,7 +139,7 @@ def _last(scene: Scene) -> Walk | None:
     """The walk that ended last before this moment."""
     log, cpu = scene.snapshot.log, walker(scene)
     end = past_end(scene.snapshot)
-    for event in reversed(log.slice(max(log.first, end - LOOKED_BACK), end)):
+    for event in reversed(log.slice(max(0, end - LOOKED_BACK), end)):
         if isinstance(event, PageWalked) and event.cpu == cpu and event.linear < VMM_BASE:
             steps = [Step(address, entry) for _, address, entry in event.steps]
             pte = steps[1] if len(steps) > 1 else None

@@ -17,8 +17,13 @@ MOST_CHECKPOINTS: Final = 2_000
 MOST_BYTES: Final = 64 << 20
 """Bytes of page contents and of other state all checkpoints together may hold."""
 
-LEAST_CHECKPOINTS: Final = 64
+LEAST_CHECKPOINTS: Final = 3
 """So many are kept even if they hold more than `MOST_BYTES`: a guest may write a large memory all over."""
+
+CAPTURE_COST: Final = 32
+PAGE_COST: Final = 2
+"""What taking a checkpoint costs, in units of execution, and for each page written since the one before: it is copied
+and compared, and the next write to it has to be noticed again."""
 
 DENSE_CHECKPOINTS: Final = 64
 """Checkpoints kept around the place where somebody steps, beside the evenly spaced ones."""
@@ -26,10 +31,11 @@ DENSE_CHECKPOINTS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class _Checkpoint:
-    """State at an instruction boundary; `cursor` is the log's."""
+    """State at an instruction boundary; `cursor` is the log's, `cost` what it cost to take."""
 
     capture: Capture
     cursor: int
+    cost: int
 
 
 class Checkpoints:
@@ -78,21 +84,29 @@ class Checkpoints:
         for history in self._histories:
             history.digest_into(sink)
 
-    def take(self, number: int) -> None:
-        """Keep the present state as that of a boundary; one kept there before is replaced."""
+    def take(self, number: int) -> int:
+        """Keep the present state as that of a boundary; one kept there before is replaced.
+
+        Returns:
+            What it cost, in units of execution.
+        """
         if number in self._dense:
             self._dense.remove(number)
-        for history in self._histories:
-            history.commit(number)
+        pages = sum(history.commit(number) for history in self._histories)
         if number not in self._kept:
             insort(self._numbers, number)
         self._last = self._registry.capture(self._last)
-        self._kept[number] = _Checkpoint(self._last, self._log.cursor)
+        cost = CAPTURE_COST + PAGE_COST * pages
+        self._kept[number] = _Checkpoint(self._last, self._log.cursor, cost)
         place = bisect_left(self._numbers, number)
         self._measure(place)
         self._measure(place + 1)
+        if self.stored_bytes > MOST_BYTES:
+            for history in self._histories:
+                history.pack()
         if len(self) > MOST_CHECKPOINTS or (self.stored_bytes > MOST_BYTES and len(self) > LEAST_CHECKPOINTS):
             self._thin(number)
+        return cost
 
     def take_dense(self, number: int) -> None:
         """Keep the present state for a while, because somebody steps here; nothing if there is a checkpoint already."""
@@ -103,14 +117,15 @@ class Checkpoints:
         if len(self._dense) > DENSE_CHECKPOINTS:
             self._drop(self._dense.popleft())
 
-    def restore(self, number: int) -> None:
-        """Give everything the state it had at a checkpoint."""
+    def restore(self, number: int) -> int:
+        """Give everything the state it had at a checkpoint; returns what that had cost to take."""
         checkpoint = self._kept[number]
         for history in self._histories:
             history.restore(number)
         self._registry.restore(checkpoint.capture)
         self._log.cursor = checkpoint.cursor
         self._last = checkpoint.capture
+        return checkpoint.cost
 
     def drop_after(self, number: int) -> None:
         """Forget the future of a boundary; the present must not lie there."""
@@ -157,6 +172,8 @@ class Checkpoints:
                 if place - 1 not in gone and place + 1 not in gone:
                     self._drop(numbers[place])
                     gone.add(place)
+            if not gone:
+                return
 
     def _excess(self) -> int:
         """How many checkpoints to drop next, by their number and by the bytes of an average one."""

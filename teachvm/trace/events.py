@@ -44,12 +44,18 @@ class EventLog:
 
     Re-execution publishes the same events again. `cursor` is the index the next published event has; while it is inside
     the log nothing is appended. A checkpoint keeps the cursor, so going back needs no search.
+
+    Of what was forgotten, the stretch that was executed again last is kept beside the log: so the past of a moment can
+    be asked for however long ago it is, as far back as the checkpoint that moment was reached from.
     """
 
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._forgotten = 0
         self._whole_from = START
+        self._again: list[Event] = []
+        """Forgotten events that re-execution has published again, the first of them numbered `_again_first`."""
+        self._again_first = 0
         self.cuts = 0
         """How often the future was cut off; what was read beyond a cut is no longer true."""
         self._subscribers: dict[type[Event], list[Callable[[Event], None]]] = {}
@@ -62,6 +68,8 @@ class EventLog:
             self._events.append(event)
             if len(self._events) > LOG_CAPACITY:
                 self._forget()
+        elif self.cursor < self._forgotten:
+            self._recall(event)
         self.cursor += 1
         if self._subscribers:
             for handler in self._handlers_of(type(event)):
@@ -72,6 +80,19 @@ class EventLog:
         self._whole_from = Moment(self._events[half - 1].at.n + 1)
         del self._events[:half]
         self._forgotten += half
+
+    def _recall(self, event: Event) -> None:
+        """Keep a forgotten event that happens again; what does not join on to it goes."""
+        again = self._again
+        place = self.cursor - self._again_first
+        if not 0 <= place <= len(again):
+            again.clear()
+            self._again_first, place = self.cursor, 0
+        if place == len(again):
+            again.append(event)
+            if len(again) > LOG_CAPACITY:
+                del again[: len(again) // 2]
+                self._again_first = self.cursor + 1 - len(again)
 
     def _handlers_of(self, kind: type[Event]) -> tuple[Callable[[Event], None], ...]:
         handlers = self._handlers.get(kind)
@@ -118,11 +139,23 @@ class EventLog:
 
     def number(self, moment: Moment) -> int:
         """Number of the first event at or after a moment; `end` if there is none."""
+        if moment < self._whole_from and self._again and self._again[0].at <= moment:
+            return self._again_first + bisect_left(self._again, moment, key=_moment_of)
         return self._forgotten + self._index(moment)
 
     def slice(self, start: int, stop: int) -> list[Event]:
         """Events by number, `start <= number < stop`, as far as they are kept."""
-        return self._events[max(0, start - self._forgotten) : max(0, stop - self._forgotten)]
+        return [event for _, event in self.numbered(start, stop)]
+
+    def numbered(self, start: int, stop: int) -> list[tuple[int, Event]]:
+        """As `slice`, each event with its number."""
+        low, high = max(start, self._forgotten), max(stop, self._forgotten)
+        found = list(enumerate(self._events[low - self._forgotten : high - self._forgotten], low))
+        if start < self._forgotten and self._again:
+            low, high = max(start, self._again_first), max(min(stop, self._forgotten), self._again_first)
+            again = self._again[low - self._again_first : high - self._again_first]
+            found = [*enumerate(again, low), *found]
+        return found
 
     def _index(self, moment: Moment) -> int:
         return bisect_left(self._events, moment, key=_moment_of)
@@ -131,6 +164,14 @@ class EventLog:
         self, kind: type[E] | tuple[type[E], ...], start: Moment | None = None, stop: Moment | None = None
     ) -> Iterator[E]:
         """Events of a kind with `start <= at < stop`, oldest first."""
+        if self._again and (start is None or start < self._whole_from):
+            for event in self._again[: self._forgotten - self._again_first]:
+                if (
+                    (start is None or event.at >= start)
+                    and (stop is None or event.at < stop)
+                    and isinstance(event, kind)
+                ):
+                    yield event
         low = 0 if start is None else self._index(start)
         high = len(self._events) if stop is None else self._index(stop)
         for index in range(low, high):
@@ -142,6 +183,10 @@ class EventLog:
         """The latest event of a kind strictly before a moment, or None."""
         for index in range(self._index(moment) - 1, -1, -1):
             event = self._events[index]
+            if isinstance(event, kind):
+                return event
+        for index in range(bisect_left(self._again, moment, key=_moment_of) - 1, -1, -1):
+            event = self._again[index]
             if isinstance(event, kind):
                 return event
         return None
@@ -158,12 +203,22 @@ class EventLog:
         last = self._events[-1] if self._events else None
         return frontier.n if last is None else last.cycles + max(0, frontier.n - last.at.n)
 
-    def truncate(self) -> tuple[Event, ...]:
-        """Forget what lies beyond the cursor, because the future will differ; returns the forgotten events."""
+    def truncate(self, here: Moment) -> tuple[Event, ...]:
+        """Forget what lies beyond the cursor, because the future will differ; returns the forgotten events.
+
+        Args:
+            here: The moment the cursor stands at.
+        """
         keep = max(0, self.cursor - self._forgotten)
         future = tuple(self._events[keep:])
         del self._events[keep:]
-        self._forgotten = self.cursor - len(self._events)
+        if self.cursor < self._forgotten:
+            # The present lies in what was forgotten: what was executed again up to here is the log from now on.
+            place = self.cursor - self._again_first
+            self._events = self._again[:place] if 0 <= place <= len(self._again) else []
+            self._whole_from = Moment(self._events[0].at.n + 1) if self._events else here
+            self._forgotten = self.cursor - len(self._events)
+        self._again = []
         self.cuts += 1
         return future
 

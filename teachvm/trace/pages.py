@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from bisect import bisect_right, insort
 from typing import Protocol
 
 PAGE_BYTES = 4096
+VERSION_BYTES = 160
+"""What remembering one version of a page takes beside its contents, about."""
 _ZERO = bytes(PAGE_BYTES)
+_PACKED_ZERO = b""
 
 
 class PagedMemory(Protocol):
@@ -34,6 +38,8 @@ class PageHistory:
     """Versions of pages by checkpoint number; a page not listed at a checkpoint is as at the one before.
 
     The memory always equals the contents at `base` but for its dirty pages. A page with no version is all zeroes.
+
+    A version is kept as it is, or packed: shorter than a page then, and empty if the page is all zeroes.
     """
 
     def __init__(self, memory: PagedMemory) -> None:
@@ -43,20 +49,26 @@ class PageHistory:
         self._versions: dict[int, dict[int, bytes]] = {}
         self._order: dict[int, list[int]] = {}
         self._hashes: dict[int, bytes] = {}
+        self._fresh: list[tuple[int, int]] = []
+        """Versions that `pack` has not seen: page and checkpoint."""
         self.base = -1
         self.stored_bytes = 0
 
-    def commit(self, number: int) -> None:
+    def commit(self, number: int) -> int:
         """Make the present contents the contents at checkpoint `number`, which does not lie before `base`.
 
         Later checkpoints keep their contents. A page that holds what it held anyway takes no room: so passing a
         checkpoint again stores nothing.
+
+        Returns:
+            Pages that had been written.
         """
         later = self._numbers[bisect_right(self._numbers, number) :]
         if number not in self._changed:
             self._changed[number] = set()
             insort(self._numbers, number)
-        for pfn in self._memory.dirty_pages():
+        dirty = self._memory.dirty_pages()
+        for pfn in dirty:
             self._hashes.pop(pfn, None)
             now, then = self._memory.page(pfn), self._content(pfn, number)
             if now == then:
@@ -66,6 +78,7 @@ class PageHistory:
             self._add(pfn, number, now)
         self.base = number
         self._memory.clean()
+        return len(dirty)
 
     def restore(self, number: int) -> None:
         """Give the memory the contents it had at checkpoint `number`."""
@@ -88,12 +101,25 @@ class PageHistory:
             content = self._versions[pfn].pop(number)
             self._order[pfn].remove(number)
             if following is None or following in self._versions[pfn]:
-                self.stored_bytes -= PAGE_BYTES
+                self.stored_bytes -= len(content) + VERSION_BYTES
             else:
                 self._versions[pfn][following] = content
                 insort(self._order[pfn], following)
                 self._changed[following].add(pfn)
+                if len(content) == PAGE_BYTES:
+                    self._fresh.append((pfn, following))
         self._numbers.remove(number)
+
+    def pack(self) -> None:
+        """Make every version as small as it can quickly be made."""
+        for pfn, number in self._fresh:
+            content = self._versions[pfn].get(number)
+            if content is not None and len(content) == PAGE_BYTES:
+                packed = _PACKED_ZERO if content == _ZERO else zlib.compress(content, 1)
+                if len(packed) < PAGE_BYTES:
+                    self._versions[pfn][number] = packed
+                    self.stored_bytes -= PAGE_BYTES - len(packed)
+        self._fresh.clear()
 
     def digest_into(self, sink: hashlib.blake2b) -> None:
         """Feed the present contents to a hash; all-zero pages do not count, so lazily backed memory stays so."""
@@ -108,16 +134,24 @@ class PageHistory:
 
     def _add(self, pfn: int, number: int, content: bytes) -> None:
         versions = self._versions.setdefault(pfn, {})
-        if number not in versions:
+        if number in versions:
+            self.stored_bytes += len(content) - len(versions[number])
+        else:
             insort(self._order.setdefault(pfn, []), number)
-            self.stored_bytes += PAGE_BYTES
+            self.stored_bytes += len(content) + VERSION_BYTES
         versions[number] = content
+        self._fresh.append((pfn, number))
         self._changed[number].add(pfn)
 
     def _content(self, pfn: int, number: int) -> bytes:
         order = self._order.get(pfn, ())
         position = bisect_right(order, number)
-        return self._versions[pfn][order[position - 1]] if position else _ZERO
+        if not position:
+            return _ZERO
+        content = self._versions[pfn][order[position - 1]]
+        if len(content) == PAGE_BYTES:
+            return content
+        return zlib.decompress(content) if content else _ZERO
 
 
 def _hash(content: bytes) -> bytes:

@@ -10,19 +10,12 @@ from enum import Enum
 from typing import Protocol
 
 from teachvm.trace.checkpoints import Checkpoints
+from teachvm.trace.cost import CHECKPOINT_SPACING, Meter
 from teachvm.trace.events import Event
 from teachvm.trace.moment import START, Moment
 from teachvm.trace.pages import PagedMemory
 from teachvm.trace.recorder import PhaseReached, Recorder
 from teachvm.trace.state import Registry
-
-CHECKPOINT_SPACING = 4_096
-"""Cost between two checkpoints, in units; a phase costs as much as eight of them (VMM work is slower than a step)."""
-
-PHASE_COST = 8
-
-COMPILED_PER_UNIT = 16
-"""Compiled instructions that cost as much as one unit."""
 
 LONGEST_BURST = 1 << 14
 """Most compiled instructions before somebody is asked whether to go on: a few milliseconds."""
@@ -101,14 +94,12 @@ class Timeline:
         self._clock = subject.recorder.clock
         self._log = subject.recorder.log
         self._checkpoints = Checkpoints(subject.registry, subject.memories, self._log)
-        self._spacing = spacing
-        self._cost = 0.0
-        """In units, since the last checkpoint."""
+        self._meter = Meter(spacing)
         self._inputs: dict[int, list[Input]] = {}
         self._input_numbers: list[int] = []
         self.frontier = START
         self.forks: list[Fork] = []
-        self._checkpoints.take(self._clock.n)
+        self._keep()
 
     @property
     def position(self) -> Moment:
@@ -206,8 +197,7 @@ class Timeline:
         nearest = self._checkpoints.nearest(moment.n)
         if here.phase or here.n > moment.n or nearest > here.n:
             self._restore(nearest)
-        while self._clock.n < moment.n and self._advance(moment.n - self._clock.n):
-            pass
+        self._advance_to(moment.n)
         if moment.phase and self._clock.n == moment.n:
             self._checkpoints.take_dense(moment.n)
             self.run(1, stop_when=lambda event: event.at >= moment)
@@ -290,7 +280,7 @@ class Timeline:
             self.forks.append(Fork(Moment(now), later, self.frontier, self._clock.cycles, until))
             self._inputs = {number: given for number, given in self._inputs.items() if number <= now}
             self._checkpoints.drop_after(now)
-            self._log.truncate()
+            self._log.truncate(Moment(now))
         self._inputs.setdefault(now, []).append(given)
         self._input_numbers = sorted(self._inputs)
         given.apply(self._subject)
@@ -308,36 +298,57 @@ class Timeline:
                 limit = min(limit, self._input_numbers[place] - number)
             done = self._subject.burst(min(limit, LONGEST_BURST), barriers)
             if done:
-                self._arrived(done / COMPILED_PER_UNIT)
+                self._meter.burst(done)
+                self._arrived()
                 return done
         return 1 if self._unit() else 0
 
     def _unit(self) -> bool:
         clock = self._clock
-        before = clock.n
+        before, cycles = clock.n, clock.cycles
         if not self._subject.unit():
             return False
         if clock.n == before:
             return False
-        self._arrived(1 + PHASE_COST * clock.last_phases)
+        self._meter.unit(clock.last_phases, clock.cycles - cycles)
+        self._arrived()
         return True
 
-    def _arrived(self, cost: float) -> None:
-        """The world came to an instruction boundary, at a cost."""
+    def _arrived(self) -> None:
+        """The world came to an instruction boundary."""
         number = self._clock.n
         for given in self._inputs.get(number, ()):
             given.apply(self._subject)
-        self._cost += cost
-        if self._cost >= self._spacing:
-            self._checkpoints.take(number)
-            self._cost = 0.0
+        if self._meter.due:
+            self._keep()
+
+    def _keep(self) -> None:
+        self._meter.kept(self._checkpoints.take(self._clock.n))
+
+    def _advance_to(self, number: int) -> None:
+        """Execute up to an instruction boundary somebody wants to look at.
+
+        The last stretch before it gets checkpoints at a half, a quarter, an eighth of its length: who goes on
+        backwards from there finds one close by, at every step.
+        """
+        clock = self._clock
+        mark = (clock.n + number) // 2
+        while clock.n < number and self._advance((mark if mark > clock.n else number) - clock.n):
+            if clock.n < mark:
+                continue
+            left = number - clock.n
+            if self._meter.worth(left, clock.n - self._checkpoints.nearest(clock.n)):
+                self._checkpoints.take_dense(clock.n)
+                self._meter.since = 0.0
+                mark = clock.n + max(left // 2, 1)
+            else:
+                mark = number
 
     def _to_boundary(self) -> None:
         number = self._clock.n
         if self._clock.phase:
             self._restore(self._checkpoints.nearest(number))
-            while self._clock.n < number and self._advance(number - self._clock.n):
-                pass
+            self._advance_to(number)
             self._checkpoints.take_dense(number)
 
     def _to_boundary_kept(self) -> None:
@@ -346,8 +357,7 @@ class Timeline:
             self._checkpoints.take_dense(self._clock.n)
 
     def _restore(self, number: int) -> None:
-        self._checkpoints.restore(number)
-        self._cost = 0.0
+        self._meter.kept(self._checkpoints.restore(number))
 
 
 def _any(event: Event) -> bool:

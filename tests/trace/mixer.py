@@ -58,13 +58,15 @@ class Mixer:
     """A pseudo-random walk over memory; unit k has `state % 4` phases, and it ends after `length` units."""
 
     STATE: ClassVar[tuple[str, ...]] = ("state", "trail", "marks")
-    DERIVED: ClassVar[tuple[str, ...]] = ("length", "recorder", "registry", "memory")
+    DERIVED: ClassVar[tuple[str, ...]] = ("length", "units", "recorder", "registry", "memory")
 
     def __init__(self, seed: int, length: int = 10_000) -> None:
         self.state = seed
         self.trail: list[int] = []
         self.marks: dict[int, int] = {}
         self.length = length
+        self.units = 0
+        """Executed so far, those executed again included."""
         self.recorder = Recorder()
         self.registry = Registry()
         self.registry.add("clock", self.recorder.clock)
@@ -89,6 +91,7 @@ class Mixer:
         clock = self.recorder.clock
         if clock.n >= self.length:
             return False
+        self.units += 1
         for index in range(self.state % 4):
             self.marks[index] = clock.n
             self.recorder.mark(Noticed, what=index)

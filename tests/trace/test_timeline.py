@@ -258,4 +258,51 @@ def test_the_log_keeps_the_latest_events_only(monkeypatch: pytest.MonkeyPatch) -
     assert all(event.at >= log.whole_from for event in kept if event.at.n > kept[0].at.n)
     timeline.seek(START)
     timeline.run(5_000)
-    assert list(log.of(events.Event)) == kept
+    assert log.slice(log.first, log.end) == kept
+
+
+def test_what_the_log_forgot_is_there_again_where_one_goes_back_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Mixer(5)
+    Timeline(whole).run(5_000)
+    every = list(whole.recorder.log.of(events.Event))
+    monkeypatch.setattr(events, "LOG_CAPACITY", 400)
+    mixer = Mixer(5)
+    timeline = Timeline(mixer, spacing=100)
+    timeline.run(5_000)
+    log = mixer.recorder.log
+    for n in (40, 2_000, 2_300, 1_999, 4_990, 700):
+        timeline.seek(Moment(n))
+        unit = log.number(Moment(n - 1)), log.number(Moment(n))
+        assert [number for number, _ in log.numbered(*unit)] == list(range(*unit))
+        assert log.slice(*unit) == [event for event in every if Moment(n - 1) <= event.at < Moment(n)]
+        assert log.last_before(Moment(n), events.Event) == [event for event in every if event.at < Moment(n)][-1]
+    timeline.inject(Reseed(1))
+    assert log.end == log.cursor
+    assert list(log.of(events.Event))[-1] == [event for event in every if event.at < Moment(700)][-1]
+
+
+def test_pages_of_a_guest_that_writes_them_all_are_packed_and_come_back_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Timeline(Mixer(5, length=10**9), spacing=100)
+    plain.run(20_000)
+    monkeypatch.setattr(checkpoints, "MOST_BYTES", 120 * 4096)
+    timeline = Timeline(Mixer(5, length=10**9), spacing=100)
+    timeline.run(20_000)
+    assert timeline.checkpoint_bytes <= 120 * 4096
+    assert len(timeline._checkpoints) > 30
+    for n in (7, 15_001, 3_210, 20_000):
+        timeline.seek(Moment(n))
+        plain.seek(Moment(n))
+        assert timeline.digest() == plain.digest()
+
+
+def test_going_back_step_by_step_executes_ever_less_again() -> None:
+    mixer = Mixer(5, length=10**9)
+    timeline = Timeline(mixer, spacing=10**6)
+    timeline.run(4_000)
+    executed: list[int] = []
+    for _ in range(200):
+        before = mixer.units
+        timeline.back_instruction()
+        executed.append(mixer.units - before)
+    assert executed[0] > 3_000
+    assert sum(executed[1:]) < 4_000

@@ -118,7 +118,7 @@ def _flushed(scene: Scene) -> NoteView | None:
     """The last time translations were dropped on demand."""
     log, cpu = scene.snapshot.log, scene.snapshot.world.host.machine.cpu.name
     end = past_end(scene.snapshot)
-    for event in reversed(log.slice(max(log.first, end - LOOKED_BACK), end)):
+    for event in reversed(log.slice(max(0, end - LOOKED_BACK), end)):
         if isinstance(event, TlbFlushed) and event.cpu == cpu:
             said = say(event, cpu)
             when = Span(f" · moment {event.at}", "dim", link=Instant(event.at))
