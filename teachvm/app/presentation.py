@@ -150,7 +150,10 @@ class CodeView:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value; `was` is the text before the last step, shown beside a changed value; `value` feeds copy and radix."""
+    """One value; `was` is the text before the last step, shown beside a changed value; `value` feeds copy and radix.
+
+    `edit` names what a person may give anew there; empty for all other values.
+    """
 
     text: str
     role: Role = "text"
@@ -160,6 +163,7 @@ class Cell:
     value: int | None = None
     tip: Tip | None = None
     link: Link | None = None
+    edit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,15 @@ from teachvm.app.comparison import Comparison
 from teachvm.app.control import Control, Direction, Notice
 from teachvm.app.flow import Flow, Waiting
 from teachvm.app.focus import Focus
-from teachvm.app.notation import plural
+from teachvm.app.notation import count, plural
 from teachvm.app.presentation import CardView
 from teachvm.app.presenters import present
-from teachvm.app.rail import HeaderView, RailView, Said, TechniqueView
+from teachvm.app.rail import HeaderView, RailView, TechniqueView
 from teachvm.app.snapshot import Snapshot
 from teachvm.guest.image import GuestError
+from teachvm.host.costs import MOST_CYCLES, CostModel
 from teachvm.isa.assembler.errors import AsmError
+from teachvm.lesson.judging import parse_number
 from teachvm.lesson.model import Lesson
 from teachvm.lesson.progress import LessonRun, Stage
 from teachvm.trace.grain import Grain
@@ -102,15 +104,7 @@ class Session:
     def rail(self) -> RailView:
         """The beat as the student reads it."""
         rail = telling.rail(self.flow)
-        written = self.lesson.spec.host.vms[0].technique
-        present = self.control.world.spec.host.vms[0].technique
-        if present is written:
-            return rail
-        note = Said(
-            f"> You run this guest another way now: **{present.label.lower()}**. What you read here is written for "
-            f"**{written.label.lower()}**; Alt+{written.number} leads back."
-        )
-        return replace(rail, parts=(note, *rail.parts))
+        return replace(rail, parts=(*telling.departures(self.lesson.spec, self.control.world.spec), *rail.parts))
 
     def header(self) -> HeaderView:
         """Lesson, beats and technique."""
@@ -276,6 +270,16 @@ class Session:
         if technique is self.control.world.spec.host.vms[0].technique:
             return
         self._rebuild(self.control.world.spec.with_technique(technique))
+
+    def set_cost(self, key: str, given: str) -> None:
+        """Let a piece of work cost so many cycles, from the beginning of this beat; a notice says what is no cost."""
+        cycles = parse_number("".join(given.split()))
+        if cycles is None or not 0 <= cycles <= MOST_CYCLES:
+            text = f"“{given}” is no cost: give whole cycles, from 0 to {count(MOST_CYCLES)}."
+            self.control.notice = Notice(text, failure=True)
+        elif cycles != CostModel(self.control.world.spec.host.costs).of(key):
+            self.stop()
+            self._rebuild(self.control.world.spec.with_cost(key, cycles))
 
     def _rebuild(self, spec: WorldSpec) -> None:
         saved = self.run.saved()

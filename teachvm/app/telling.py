@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from teachvm.app.flow import ACT, Flow, Waiting
+from teachvm.app.notation import count
 from teachvm.app.prose import inline
 from teachvm.app.rail import AskView, CheckView, HintView, PrimaryAction, RailPart, RailView, Said, TaskView
 from teachvm.app.wording import plain
+from teachvm.host.costs import COST_BY_KEY, CostModel
 from teachvm.lesson.judging import Verdict
 from teachvm.lesson.model import Ask, Check, Do, Passage
 from teachvm.lesson.steps import StepKind
 from teachvm.trace.grain import Grain
+from teachvm.world.spec import WorldSpec
 
 STEP_COMMANDS: dict[Grain, str] = {
     Grain.VISIBLE: "step",
@@ -42,6 +45,24 @@ def rail(flow: Flow) -> RailView:
         action=action(flow),
         notes=beat.notes.markdown,
     )
+
+
+def departures(written: WorldSpec, present: WorldSpec) -> Iterator[Said]:
+    """What the student changed about the world the lesson was written for."""
+    was, now = written.host.vms[0].technique, present.host.vms[0].technique
+    if now is not was:
+        yield Said(
+            f"> You run this guest another way now: **{now.label.lower()}**. What you read here is written for "
+            f"**{was.label.lower()}**; Alt+{was.number} leads back."
+        )
+    usual, costs = CostModel(written.host.costs).cycles, CostModel(present.host.costs).cycles
+    changed = [
+        f"{COST_BY_KEY[key].label}: **{count(costs[key])}** cycles, not {count(usual[key])}"
+        for key in costs
+        if costs[key] != usual[key]
+    ]
+    if changed:
+        yield Said(f"> You changed what work costs here. {'; '.join(changed)}. Cycles in the text may differ.")
 
 
 def _parts(flow: Flow) -> Iterator[RailPart]:

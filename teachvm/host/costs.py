@@ -96,6 +96,12 @@ COSTS: Final[tuple[CostRow, ...]] = (
 )
 
 
+COST_BY_KEY: Final = {row.key: row for row in COSTS}
+
+MOST_CYCLES: Final = 1_000_000_000
+"""The dearest piece of work a world may have: 100 seconds of the host."""
+
+
 class CostModel:
     """The cost table of one host, as edited."""
 
@@ -107,7 +113,7 @@ class CostModel:
 
         Raises:
             KeyError: An edit names no row; the message lists the rows.
-            ValueError: An edit is negative.
+            ValueError: An edit is negative, or beyond `MOST_CYCLES`.
         """
         self.cycles: dict[str, int] = {row.key: row.cycles for row in COSTS}
         for key, cycles in edited:
@@ -122,10 +128,12 @@ class CostModel:
 
         Raises:
             KeyError: No such row.
-            ValueError: Negative cycles.
+            ValueError: Negative cycles, or more than `MOST_CYCLES`.
         """
         if key not in self.cycles:
             raise KeyError(f"no cost is called '{key}'; there are {', '.join(self.cycles)}")
         if cycles < 0:
             raise ValueError(f"cost '{key}' cannot be negative")
+        if cycles > MOST_CYCLES:
+            raise ValueError(f"cost '{key}' cannot be more than {MOST_CYCLES}")
         self.cycles[key] = cycles

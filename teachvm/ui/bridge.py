@@ -106,6 +106,12 @@ class SessionBridge(QObject):
         else:
             self.resume()
 
+    def set_cost(self, key: str, given: str) -> None:
+        """Let a piece of work cost something else; the beat begins again."""
+        self._rest()
+        self.session.set_cost(key, given)
+        self.resume()
+
     def stop(self) -> None:
         """Stop; always works."""
         self._rest()

@@ -65,6 +65,11 @@ class WorldSpec:
         )
         return replace(self, host=replace(self.host, vms=vms))
 
+    def with_cost(self, key: str, cycles: int) -> WorldSpec:
+        """The same world where one line of the cost table is another."""
+        costs = {**dict(self.host.costs), key: cycles}
+        return replace(self, host=replace(self.host, costs=tuple(costs.items())))
+
 
 class SpecError(ValueError):
     """A world that cannot be built; the message says what is wrong and what to do."""

@@ -10,6 +10,7 @@ from teachvm.app.presentation import CardView, Cell, Column, NoteView, TableRow,
 from teachvm.app.scene import scene_of
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.wording import Role, Span, Text, Tip
+from teachvm.host.costs import COST_BY_KEY
 from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
 from teachvm.vmm.entries import EntryReason
@@ -22,9 +23,10 @@ COLUMNS: Final = (
     Column(
         "Share", 6, "right", code=True, tip=Tip("Share", "Of all cycles spent in entries of this VM."), optional=True
     ),
-    Column("Avg", 6, "right", code=True),
+    Column("Avg", 6, "right", code=True, optional=True),
     Column("Min", 6, "right", code=True, optional=True),
     Column("Max", 6, "right", code=True, optional=True),
+    Column("Cost", 6, "right", code=True, tip=Tip("Cost", "What one such entry is charged; click one to change it.")),
 )
 
 
@@ -73,11 +75,21 @@ def _table(now: Snapshot, before: Snapshot | None, name: str, title: str) -> Tab
     old = _accounts(before, name) if before is not None and f"{name}.ledger" in before else {}
     pending: EntryReason | None = now.state(f"{name}.engine").entry
     lit = pending or _last(now, name)
+    costs: Any = now.state(f"{now.world.host.name}.costs")
+    prices = dict(costs.cycles)
     reasons = [reason for reason in EntryReason if reason in accounts or reason is lit]
     reasons.sort(key=lambda reason: -accounts[reason].cycles if reason in accounts else 0)
     total = sum(one.cycles for one in accounts.values())
     rows = [
-        _row(reason, accounts.get(reason), old.get(reason), total, lit=reason is lit, pending=reason is pending)
+        _row(
+            reason,
+            accounts.get(reason),
+            old.get(reason),
+            total,
+            _price(reason, prices[reason.cost]),
+            lit=reason is lit,
+            pending=reason is pending,
+        )
         for reason in reasons
     ]
     if accounts:
@@ -97,7 +109,14 @@ def _last(now: Snapshot, name: str) -> EntryReason | None:
 
 
 def _row(
-    reason: EntryReason, account: Account | None, old: Account | None, total: int, *, lit: bool, pending: bool
+    reason: EntryReason,
+    account: Account | None,
+    old: Account | None,
+    total: int,
+    price: Cell,
+    *,
+    lit: bool,
+    pending: bool,
 ) -> TableRow:
     tip = Tip(reason.label, reason.explanation, reason.source)
     role: Role | None = "vmm" if lit else None
@@ -107,7 +126,7 @@ def _row(
     hint = Tip("Count", "Completed entries; the one still open is added when the guest goes on.") if pending else None
     first = (Cell(reason.label, tip=tip), Cell(counted, changed=was is not None, was=was, value=closed, tip=hint))
     if account is None:
-        return TableRow(str(reason.value), (*first, *[Cell("–", "dim")] * 5), role, tip=tip)
+        return TableRow(str(reason.value), (*first, *[Cell("–", "dim")] * 5, price), role, tip=tip)
     cells = (
         *first,
         Cell(count(account.cycles), value=account.cycles),
@@ -115,8 +134,21 @@ def _row(
         Cell(count(round(account.cycles / account.count)), "dim"),
         Cell(count(account.shortest), "dim"),
         Cell(count(account.longest), "dim"),
+        price,
     )
     return TableRow(str(reason.value), cells, role, tip=tip)
+
+
+def _price(reason: EntryReason, cycles: int) -> Cell:
+    """What an entry for a reason is charged, to be changed by a click: one line of the cost table, perhaps shared."""
+    row = COST_BY_KEY[reason.cost]
+    usual = f"Usually {count(row.cycles)} cycles" if cycles != row.cycles else "The usual figure"
+    tip = Tip(
+        "Cost",
+        f"{row.label[:1].upper()}{row.label[1:]}. {usual}. Click to change it: the beat begins again.",
+        row.source,
+    )
+    return Cell(count(cycles), "now", cycles != row.cycles, value=cycles, tip=tip, edit=row.key)
 
 
 def _total(accounts: dict[EntryReason, Account]) -> TableRow:

@@ -108,6 +108,7 @@ QPushButton[fold="true"]:hover, QPushButton[fold="true"]:focus { color: $now; }
 
 QLineEdit { background: $card2; color: $text; border: 1px solid $line; border-radius: ${p8}px;
   padding: ${p6}px ${p9}px; selection-background-color: $now; selection-color: $onNow; }
+QLineEdit[cell="true"] { padding: ${p2}px ${p6}px; border-radius: ${p4}px; }
 QLineEdit:focus { border: 1px solid $now; }
 QPlainTextEdit, QTextBrowser { background: transparent; border: none; color: $text;
   selection-background-color: $now; selection-color: $onNow; }

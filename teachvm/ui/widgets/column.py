@@ -77,13 +77,15 @@ class _Stack(QWidget):
 class BlockColumn(QScrollArea):
     """Shows a tuple of blocks, keeping the widgets of blocks whose kind did not change.
 
-    `followed` carries links, `sought` moments, `break_toggled` addresses, `typed` a guest and a line for its console.
+    `followed` carries links, `sought` moments, `break_toggled` addresses, `typed` a guest and a line for its console,
+    `edited` what was given anew, and its text.
     """
 
     followed = Signal(object)
     sought = Signal(object)
     break_toggled = Signal(int)
     typed = Signal(str, str)
+    edited = Signal(str, str)
 
     def __init__(self, look: Look, name: str) -> None:
         super().__init__()
@@ -124,7 +126,7 @@ class BlockColumn(QScrollArea):
             self.blocks.append(widget)
 
     def _connect(self, widget: QWidget) -> None:
-        for name in ("followed", "sought", "break_toggled", "typed"):
+        for name in ("followed", "sought", "break_toggled", "typed", "edited"):
             signal = getattr(widget, name, None)
             if signal is not None:
                 signal.connect(getattr(self, name))

@@ -44,6 +44,7 @@ class Console(QWidget):
         self.line = QLineEdit()
         self.line.setObjectName(f"{name}-line")
         self.line.setProperty("code", "true")
+        self.line.setProperty("cell", "true")
         look.dress(self.line, fonts.MONO)
         self.line.setPlaceholderText("Type here; Enter sends it")
         self.line.setMaxLength(MOST_TYPED)

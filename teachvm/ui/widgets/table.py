@@ -22,6 +22,7 @@ from teachvm.app.presentation import Cell, Column, TableRow, TableView, Tip
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import tip_html
+from teachvm.ui.widgets.cell_editor import CellEditor
 from teachvm.ui.widgets.ink import Area, Mark, Words, paint
 from teachvm.ui.widgets.pairs import cell_marks
 
@@ -160,9 +161,10 @@ class CellDelegate(QStyledItemDelegate):
 
 
 class Table(QWidget):
-    """Shows a `TableView`; `followed` carries the link of an activated value."""
+    """Shows a `TableView`; `followed` carries the link of an activated value, `edited` one that was given anew."""
 
     followed = Signal(object)
+    edited = Signal(str, str)
     fills = True
 
     def __init__(self, look: Look, name: str = "table") -> None:
@@ -183,6 +185,8 @@ class Table(QWidget):
         self.empty.setMargin(look.px(14))
         self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.table = self._make_table(name)
+        self.editor = CellEditor(look, name, self.table)
+        self.editor.edited.connect(self.edited)
         self._following = True
         bar = self.table.verticalScrollBar()
         bar.valueChanged.connect(self._scrolled)
@@ -215,7 +219,7 @@ class Table(QWidget):
         self.look.dress(table.horizontalHeader(), fonts.CAPTION_STRONG)
         table.horizontalHeader().setMinimumSectionSize(self.look.px(24))
         table.activated.connect(self._activated)
-        table.clicked.connect(self._activated)
+        table.clicked.connect(self._clicked)
         return table
 
     def show_block(self, view: TableView) -> None:
@@ -282,9 +286,30 @@ class Table(QWidget):
                 header.setSectionResizeMode(at, QHeaderView.ResizeMode.Stretch)
 
     def _activated(self, index: QModelIndex) -> None:
-        link = self.model.cell(index).link
-        if link is not None:
-            self.followed.emit(link)
+        """Enter follows a value; where there is nothing to follow, it edits what can be edited in its row."""
+        columns = (index.column(), *range(self.model.columnCount()))
+        places = [self.model.index(index.row(), column) for column in columns]
+        editable = next((place for place in places if self.model.cell(place).edit), None)
+        if self.model.cell(index).link is None and editable is not None:
+            self._edit(editable)
+        else:
+            self._clicked(index)
+
+    def _clicked(self, index: QModelIndex) -> None:
+        """Follow a value that leads somewhere; edit one that can be given anew."""
+        cell = self.model.cell(index)
+        if cell.link is not None:
+            self.followed.emit(cell.link)
+        elif cell.edit:
+            self._edit(index)
+
+    def _edit(self, index: QModelIndex) -> None:
+        cell, row = self.model.cell(index), self.model.rows[index.row()]
+        self.table.scrollTo(index)
+        title = self.model.columns[index.column()].title
+        value = cell.text if cell.value is None else str(cell.value)
+        said = f"{title} of {row.cells[0].text}, now {cell.text}"
+        self.editor.begin(cell.edit, said, value, self.table.visualRect(index))
 
     def _restyle(self) -> None:
         self.title.setContentsMargins(self.look.px(EDGE), 0, 0, 0)

@@ -54,6 +54,7 @@ class LessonPage(QWidget):
         self.stage.sought.connect(self._seek)
         self.stage.break_toggled.connect(self._toggle_breakpoint)
         self.stage.typed.connect(self._type)
+        self.stage.edited.connect(self._edit)
         self.stage.changed.connect(self._stage_changed)
         self.dock.sought.connect(self._seek)
         middle = QVBoxLayout()
@@ -180,6 +181,11 @@ class LessonPage(QWidget):
     def _type(self, guest: str, text: str) -> None:
         if self.bridge is not None:
             self.bridge.type_text(guest, text)
+
+    def _edit(self, cost: str, text: str) -> None:
+        """Somebody gave a cost anew: the one kind of value a card lets people edit."""
+        if self.bridge is not None:
+            self.bridge.set_cost(cost, text)
 
     def _toggle_breakpoint(self, address: int) -> None:
         if self.session is not None and self.bridge is not None:

@@ -14,7 +14,8 @@ def test_the_table_is_the_ledger(whole_run: Control) -> None:
     rows = {row[0]: row[1:] for row in texts(table(whole_run, "vmm-entries"))}
     for one in ledger.rows():
         assert rows[one.reason.label][:2] == [count(one.count), count(one.cycles)]
-        assert rows[one.reason.label][4:] == [count(one.shortest), count(one.longest)]
+        assert rows[one.reason.label][4:6] == [count(one.shortest), count(one.longest)]
+        assert rows[one.reason.label][6] == count(whole_run.world.host.costs.of(one.reason.cost))
     assert rows["Total"][:2] == [count(ledger.total_count), count(ledger.total_cycles)]
     assert len(rows) >= 6
 

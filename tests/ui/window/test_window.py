@@ -21,6 +21,7 @@ from teachvm.ui import mishap
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
 from teachvm.ui.theme.tokens import THEME_NAMES
+from teachvm.ui.widgets.table import Table
 from teachvm.ui.window import lesson_page
 from teachvm.ui.window.main_window import MainWindow
 from teachvm.vmm.techniques import Technique
@@ -253,6 +254,54 @@ def test_a_click_on_the_timeline_moves_the_machine_there(opened: MainWindow, qtb
     assert at(opened) == START
     assert not opened.actions_by_name["back"].isEnabled()
     assert "beginning" in opened.actions_by_name["back"].toolTip()
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_the_cost_of_a_reason_is_given_anew_on_the_entries_card(opened: MainWindow, qtbot: QtBot, by: str) -> None:
+    press(opened, qtbot, "next-beat")
+    opened.page.stage.toggle("vmm-entries")
+    settle(opened)
+    table = opened.page.stage.frames["vmm-entries"].findChild(Table)
+    assert isinstance(table, Table)
+    cell = next(
+        table.model.index(row, column)
+        for row in range(table.model.rowCount())
+        for column in range(table.model.columnCount())
+        if table.model.cell(table.model.index(row, column)).edit == "trap"
+    )
+
+    def begin() -> None:
+        if by == "mouse":
+            place = table.table.visualRect(cell).center()
+            qtbot.mouseClick(table.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        else:
+            table.table.setFocus()
+            table.table.setCurrentIndex(table.model.index(cell.row(), 0))
+            qtbot.keyClick(table.table, Qt.Key.Key_Return)
+        assert table.editor.isVisible()
+        assert table.editor.hasFocus()
+
+    where, world = at(opened), bridge_of(opened).session.control.world
+    begin()
+    qtbot.keyClick(table.editor, Qt.Key.Key_Escape)
+    assert not table.editor.isVisible()
+    assert bridge_of(opened).session.control.world is world
+    begin()
+    qtbot.keyClicks(table.editor, "much")
+    qtbot.keyClick(table.editor, Qt.Key.Key_Return)
+    settle(opened)
+    assert "“much” is no cost" in opened.page.banner.text.text()
+    begin()
+    qtbot.keyClicks(table.editor, "7000")
+    qtbot.keyClick(table.editor, Qt.Key.Key_Return)
+    settle(opened)
+    session = bridge_of(opened).session
+    assert session.control.world.host.costs.of("trap") == 7000
+    assert at(opened) == where
+    assert "You changed what work costs here" in opened.page.rail.view.parts[0].markdown  # type: ignore[union-attr]
+    assert not opened.page.banner.isVisible()
+    assert problems(opened) == []
+    assert unnamed(opened) == []
 
 
 def test_zoom_theme_rail_and_speed_are_kept(opened: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
