@@ -23,6 +23,7 @@ from teachvm.isa.assembler.statements import (
     Label,
     Placed,
     Reserve,
+    RiscvCode,
     Statement,
     Times,
     symbols_of,
@@ -175,7 +176,9 @@ class _Assembling:
         if isinstance(statement, Times):
             body = statement.body
             rounds = len(data) // max(1, layout.body_size(index, body))
-        if isinstance(body, Code):
+        if isinstance(body, RiscvCode):
+            opinion = Agreement.NOT_ASKED
+        elif isinstance(body, Code):
             opinion = self._opinion(body, data[: layout.instruction(index).size])
         return Piece(address, data, origin, opinion, rounds)
 
@@ -189,7 +192,7 @@ class _Assembling:
 
     def _bytes(self, layout: Layout, index: int, statement: Statement, scope: Scope) -> Iterator[bytes]:
         match statement:
-            case Code():
+            case Code() | RiscvCode():
                 yield layout.instruction(index).encoded(scope, layout.addresses[index])
             case Data(unit, items):
                 for item in items:
@@ -204,7 +207,7 @@ class _Assembling:
 
     def _repeated(self, layout: Layout, index: int, times: Times, scope: Scope) -> Iterator[bytes]:
         count = evaluate(times.count, scope).number
-        if not isinstance(times.body, Code) or not layout.instruction(index).is_branch:
+        if not isinstance(times.body, Code | RiscvCode) or not layout.instruction(index).is_branch:
             yield b"".join(self._bytes(layout, index, times.body, scope)) * count
             return
         if count > limits.REPETITIONS:
@@ -227,6 +230,7 @@ class _Assembling:
             map=tuple(Span(p.address, len(p.data), p.source.file, p.source.number) for p in pieces),
             pieces=tuple(pieces),
             lines=tuple(self.preprocessor.visited),
+            riscv=self.parser.riscv,
         )
 
 

@@ -45,7 +45,8 @@ class Assembly:
 
     Shape: `data` starts at address `origin`. `symbols` holds every label and `equ` by full name (`main.loop`),
     `labels` those that are addresses of bytes. `map` is ordered by address. `pieces` are in address order,
-    `lines` in reading order, each the very object its pieces name as their source.
+    `lines` in reading order, each the very object its pieces name as their source. `riscv` says that the code is for
+    another processor than IA-32.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Assembly:
     map: tuple[Span, ...]
     pieces: tuple[Piece, ...]
     lines: tuple[SourceLine, ...]
+    riscv: bool = False
 
     def span_at(self, address: int) -> Span | None:
         """The span that holds `address`, or None outside the program."""

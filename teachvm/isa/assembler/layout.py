@@ -13,7 +13,20 @@ from teachvm.isa.assembler import limits
 from teachvm.isa.assembler.errors import AsmError, error_at
 from teachvm.isa.assembler.expressions import Expression, Scope, UndefinedError, Value, evaluate
 from teachvm.isa.assembler.instructions import Growth, Instruction
-from teachvm.isa.assembler.statements import Align, Code, Data, Equ, Item, Label, Placed, Reserve, Statement, Times
+from teachvm.isa.assembler.riscv import RiscvInstruction
+from teachvm.isa.assembler.statements import (
+    Align,
+    Code,
+    Data,
+    Equ,
+    Item,
+    Label,
+    Placed,
+    Reserve,
+    RiscvCode,
+    Statement,
+    Times,
+)
 
 _SOMEWHERE: Final = Value(0, 1)
 
@@ -43,9 +56,9 @@ class Layout:
         self.end = origin
         self.origin = origin
         self._budget = budget
-        self._instructions: dict[int, Instruction] = {}
+        self._instructions: dict[int, Instruction | RiscvInstruction] = {}
 
-    def instruction(self, index: int) -> Instruction:
+    def instruction(self, index: int) -> Instruction | RiscvInstruction:
         """The instruction of the statement `index`, also of one under `times`."""
         return self._instructions[index]
 
@@ -59,6 +72,8 @@ class Layout:
         body = statement.body if isinstance(statement, Times) else statement
         if isinstance(body, Code):
             self._instructions[index] = Instruction(body)
+        elif isinstance(body, RiscvCode):
+            self._instructions[index] = RiscvInstruction(body)
 
     def scope(self, index: int) -> Scope:
         """What names mean in the statement `index`, after the layout."""
@@ -153,7 +168,7 @@ class Layout:
     def body_size(self, index: int, statement: Statement) -> int:
         """Bytes of the statement `index`, or of what its `times` repeats."""
         match statement:
-            case Code():
+            case Code() | RiscvCode():
                 return self._instructions[index].size
             case Data():
                 return data_size(statement)

@@ -25,7 +25,8 @@ from teachvm.isa.assembler.macros import Tokens
 from teachvm.isa.assembler.operand_reader import KEYWORDS, REGISTERS, OperandReader, general_register
 from teachvm.isa.assembler.reader import Reader
 from teachvm.isa.assembler.resolver import Resolver
-from teachvm.isa.assembler.statements import Code, Data, Equ, Label, Reserve, Statement, Times
+from teachvm.isa.assembler.riscv import RISCV_REGISTERS, RISCV_WORDS, no_register, read_riscv
+from teachvm.isa.assembler.statements import Code, Data, Equ, Label, Reserve, RiscvCode, Statement, Times
 from teachvm.isa.names import FAR_NAMES, REP_NAMES, SPELLINGS
 
 INSTRUCTIONS: Final = frozenset(name.lower() for name in SPELLINGS if name not in FAR_NAMES)
@@ -33,13 +34,16 @@ INSTRUCTIONS: Final = frozenset(name.lower() for name in SPELLINGS if name not i
 REPEATS: Final = {name.lower(): rep for name, rep in REP_NAMES.items()}
 SIZE_PREFIXES: Final = ("o16", "o32", "a16", "a32")
 PREFIXES: Final = frozenset(("lock", *REPEATS, *SIZE_PREFIXES, "es", "cs", "ss", "ds", "fs", "gs"))
-_LAYOUT: Final = ("org", "bits", "align", "incbin")
+_LAYOUT: Final = ("org", "bits", "arch", "align", "incbin")
 _STARTERS: Final = frozenset((*DATA, *RESERVE, "times", "incbin", "equ"))
 """Words after which a name without a colon must be a label."""
 WORDS: Final = frozenset((*INSTRUCTIONS, *PREFIXES, *DATA, *RESERVE, *_LAYOUT, "times", "equ"))
 """Every word a statement may begin with."""
 RESERVED: Final = frozenset((*WORDS, *REGISTERS, *KEYWORDS))
 """Words that cannot name a label or a macro."""
+ARCHITECTURES: Final = ("ia32", "rv32")
+_RISCV_RESERVED: Final = frozenset((*RISCV_WORDS, *RISCV_REGISTERS, *DATA, *RESERVE, *_LAYOUT, "times", "equ"))
+"""The same where the code is for a RISC-V processor."""
 
 
 class Parser:
@@ -50,6 +54,7 @@ class Parser:
         self.budget = budget
         self.origin = 0
         self.bits = 32
+        self.riscv = False
         self.defined: dict[str, Token] = {}
         self._constants: dict[str, Value] = {}
         self._parent: str | None = None
@@ -68,7 +73,7 @@ class Parser:
         """
         if tokens[0].text == "[":
             tokens = _unbracketed(tokens)
-        reader = Reader(tokens, self._full_name, general_register)
+        reader = Reader(tokens, self._full_name, no_register if self.riscv else general_register)
         while (label := self._label(reader)) is not None:
             yield label
         if reader.token is not None:
@@ -96,9 +101,14 @@ class Parser:
         if token is None or token.kind is not Kind.NAME or after is None:
             return None
         colon = after.kind is Kind.SIGN and after.text == ":"
-        if not colon and (token.word in WORDS or after.kind is not Kind.NAME or after.word not in _STARTERS):
+        reserved = _RISCV_RESERVED if self.riscv else RESERVED
+        if not colon and (
+            token.word in (reserved if self.riscv else WORDS)
+            or after.kind is not Kind.NAME
+            or after.word not in _STARTERS
+        ):
             return None
-        if token.word in RESERVED:
+        if token.word in reserved:
             raise error_at(token, f"'{token.text}' is a word of the assembler", "give the label another name")
         name = self._full_name(token)
         reader.next()
@@ -144,6 +154,8 @@ class Parser:
             self._org(reader)
         elif word == "bits":
             self._set_bits(reader)
+        elif word == "arch":
+            self._set_arch(reader)
         elif word == "align":
             return read_align(reader, reader.next(), self)
         elif word == "times":
@@ -156,7 +168,7 @@ class Parser:
             return self._repeatable(reader)
         return None
 
-    def _repeatable(self, reader: Reader) -> Code | Data | Reserve:
+    def _repeatable(self, reader: Reader) -> Code | RiscvCode | Data | Reserve:
         """A statement that `times` may stand before."""
         token = reader.next()
         if token.word in DATA:
@@ -165,6 +177,8 @@ class Parser:
             return read_reserve(reader, token)
         if token.word == "incbin":
             return read_incbin(reader, token, self)
+        if self.riscv:
+            return read_riscv(token, reader)
         return self._code(token, reader)
 
     def _code(self, word: Token, reader: Reader) -> Code:
@@ -221,6 +235,16 @@ class Parser:
         if bits not in (16, 32):
             raise error_at(token, f"there is no {bits}-bit code here", "bits 32 or bits 16")
         self.bits = bits
+
+    def _set_arch(self, reader: Reader) -> None:
+        token = reader.next()
+        name = reader.next() if reader.token is not None else None
+        reader.finish()
+        if name is None or name.word not in ARCHITECTURES:
+            raise error_at(name or token, "arch names a processor", f"one of {', '.join(ARCHITECTURES)}")
+        if self._placed:
+            raise error_at(token, "arch stands before the first label, instruction and data")
+        self.riscv = name.word == "rv32"
 
 
 def _unbracketed(tokens: Tokens) -> Tokens:

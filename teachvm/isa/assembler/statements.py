@@ -57,6 +57,31 @@ class Register:
     token: Token
 
 
+@dataclass(frozen=True, slots=True)
+class BaseAddress:
+    """A RISC-V operand `offset(base)`; no offset means 0."""
+
+    offset: Expression | None
+    base: int
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """A RISC-V operand that is a register, by its number."""
+
+    register: int
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class RiscvCode:
+    """A RISC-V instruction: its word and operands."""
+
+    word: Token
+    operands: tuple[Indexed | BaseAddress | Number, ...]
+
+
 Operand = Number | Address | FarTarget | Register
 
 
@@ -110,7 +135,7 @@ class Times:
 
     count: Expression
     token: Token
-    body: Code | Data | Reserve
+    body: Code | RiscvCode | Data | Reserve
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +155,7 @@ class Equ:
     value: Expression
 
 
-Statement = Code | Data | Reserve | Align | Times | Label | Equ
+Statement = Code | RiscvCode | Data | Reserve | Align | Times | Label | Equ
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +186,9 @@ def _expressions(statement: Statement) -> Iterator[Expression]:
                         yield disp
                     case _:
                         pass
+        case RiscvCode(_, operands):
+            yield from (one.value for one in operands if isinstance(one, Number))
+            yield from (one.offset for one in operands if isinstance(one, BaseAddress) and one.offset is not None)
         case Data(_, items):
             yield from (item.value for item in items if isinstance(item, Item))
         case Reserve(_, count):

@@ -109,7 +109,7 @@ def test_many_random_programs_have_the_same_layout_in_nasm(seed, tmp_path):
 GUESTS = sorted(
     path.relative_to(resources.assets())
     for path in (resources.assets() / "guests").rglob("*.asm")
-    if "org " in path.read_text()
+    if "org " in path.read_text() and "arch rv32" not in path.read_text()
 )
 """Sources that stand alone: what they include has no origin of its own."""
 
