@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from teachvm.app.edits import Edit, is_edit
 from teachvm.app.focus import Focus
+from teachvm.app.notation import hex32
 from teachvm.app.snapshot import Snapshot
 from teachvm.host.stop import StopKind
 from teachvm.isa.operands import CS
+from teachvm.machine.debugging import Watched
 from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAccepted, WalkReferenced
 from teachvm.trace.events import Event
 from teachvm.trace.grain import Grain
@@ -23,6 +26,9 @@ from teachvm.world.world import World
 
 SEARCH_UNITS = 4_096
 """Units within which the next or previous trap is looked for at once; beyond, the search goes on in slices."""
+
+BACK_UNITS = 1 << 16
+"""Units of one slice of a run backwards that looks for breakpoints and watched bytes only: they are run compiled."""
 
 UNLIMITED = 1 << 40
 
@@ -51,6 +57,7 @@ class Control:
         running: Direction of a run in progress, or None.
         notice: The last thing the person has to be told, or None.
         focus: What is looked at.
+        undone: Edits that were taken back, the last one last.
     """
 
     def __init__(self, spec: WorldSpec, make: Callable[[WorldSpec], World] = build) -> None:
@@ -66,6 +73,7 @@ class Control:
         self._to_trap = False
         self._begun_at: int | None = None
         self.notice: Notice | None = None
+        self.undone: list[tuple[Moment, Edit]] = []
         self.focus = Focus()
         self._now: Snapshot | None = None
         self._before: Snapshot | None = None
@@ -89,9 +97,15 @@ class Control:
 
     def look(self, focus: Focus) -> None:
         """Look at something else; time does not move."""
+        if focus.watchpoints != self.focus.watchpoints:
+            self._watch(focus)
         self.focus = focus
         if self._now is not None:
             self._now = self._now.with_focus(focus)
+
+    def _watch(self, focus: Focus) -> None:
+        """Have the world note accesses to the bytes that are watched."""
+        self.world.watch((point.vm, Watched(point.linear, point.size, point.reads)) for point in focus.watchpoints)
 
     def toggle_breakpoint(self, address: int) -> None:
         """Set or clear a breakpoint at a linear address."""
@@ -114,7 +128,7 @@ class Control:
     def back(self, grain: Grain) -> None:
         """Go backwards by one visible thing, one instruction, or to the previous trap, which may be far as well."""
         if grain is Grain.TRAP:
-            self.start(Direction.BACKWARD)
+            self.start(Direction.BACKWARD, to_trap=True)
             self.work()
             return
         self.leave()
@@ -151,6 +165,27 @@ class Control:
         """Let something come from outside now; a future already seen becomes a fork."""
         self.leave()
         self.timeline.inject(given)
+        self.undone.clear()
+
+    @property
+    def edits(self) -> tuple[tuple[Moment, Edit], ...]:
+        """What a person changed in registers and memory on this way through time, in order."""
+        return tuple((Moment(number), given) for number, given in self.timeline.inputs if is_edit(given))
+
+    def undo(self) -> None:
+        """Go to where the last edit was made, and take it back; what came after it becomes a fork."""
+        self.leave()
+        at, edit = self.edits[-1]
+        self.timeline.withdraw(at.n, edit)
+        self.undone.append((at, edit))
+
+    def redo(self) -> None:
+        """Make the edit that was taken back last, where it was made."""
+        at, edit = self.undone[-1]
+        self.seek(at)
+        kept = self.undone[:-1]
+        self.inject(edit)
+        self.undone[:] = kept
 
     def rebuild(self, spec: WorldSpec) -> None:
         """Exchange the world for another one, at its beginning.
@@ -164,18 +199,20 @@ class Control:
         self.timeline = Timeline(world)
         self._now = self._before = None
         self.notice = None
+        self.undone.clear()
+        self._watch(self.focus)
 
     # ---- running -------------------------------------------------------------------------------
 
     def start(self, direction: Direction = Direction.FORWARD, *, to_trap: bool = False) -> None:
         """Begin to run; `work` does it, a slice at a time.
 
-        Forwards, the run ends at a breakpoint, where the world ends, and if `to_trap` at the next trap; backwards at a
-        breakpoint, the previous trap, and the beginning.
+        It ends at a breakpoint, behind an access to watched bytes, where the world ends, at the beginning, and if
+        `to_trap` at the next or previous trap; backwards at the trap too if there is nothing else to stop at.
         """
         self.leave()
         self.running = direction
-        self._to_trap = to_trap
+        self._to_trap = to_trap or (direction is Direction.BACKWARD and not self.stopping)
 
     def stop(self) -> None:
         """Stop running; always works."""
@@ -202,7 +239,7 @@ class Control:
     def _forward(self, keep_going: Callable[[], bool] | None, limit: int) -> None:
         self._begun_at = self._next_instruction()
         stop_when = self._stops if self._to_trap or self.focus.breakpoints else None
-        stop_at = self._at_breakpoint if self.focus.breakpoints else None
+        stop_at = self.at_stop if self.stopping else None
         outcome = self.timeline.run(
             limit,
             stop_when=stop_when,
@@ -213,16 +250,21 @@ class Control:
         if outcome in (Outcome.ENDED, Outcome.REACHED):
             self.running = None
             self._tell(outcome)
+            self._tell_watch()
 
     def _backward(self) -> None:
-        floor = Moment(max(0, self.timeline.position.n - SEARCH_UNITS))
-        self._to_trap = True
+        floor = Moment(max(0, self.timeline.position.n - (SEARCH_UNITS if self._to_trap else BACK_UNITS)))
         self._begun_at = None
-        found = self.timeline.back_to(self._stops, floor, self._at_breakpoint if self.focus.breakpoints else None)
+        found = self.timeline.back_to(
+            self._stops, floor, self.at_stop if self.stopping else None, self.focus.breakpoints
+        )
+        if found:
+            self._tell_watch()
         if found or floor == START:
             self.running = None
         if not found and floor == START:
-            self.notice = Notice("No trap lies before this: this is the beginning.")
+            what = "No trap" if self._to_trap else "Nothing to stop at"
+            self.notice = Notice(f"{what} lies before this: this is the beginning.")
 
     def _stops(self, event: Event) -> bool:
         """Whether a run ends at a phase: the trap it looks for, or a handler whose first instruction has a breakpoint.
@@ -235,9 +277,31 @@ class Control:
             return False
         return self._next_instruction() in self.focus.breakpoints - {self._begun_at}
 
-    def _at_breakpoint(self) -> bool:
+    @property
+    def stopping(self) -> bool:
+        """Whether there is a breakpoint or a watched byte to stop at."""
+        return bool(self.focus.breakpoints or self.focus.watchpoints)
+
+    def at_stop(self) -> bool:
+        """Whether a run ends at this boundary: at a breakpoint, or right behind an access to watched bytes."""
         self._begun_at = self._next_instruction()
-        return self._begun_at in self.focus.breakpoints
+        return self._begun_at in self.focus.breakpoints or self.world.touched() is not None
+
+    def stops_here(self) -> bool:
+        """Whether a walk in steps ends where the world stands, for the reasons a run does."""
+        if self.stopping and not self.position.phase and self.at_stop():
+            self._tell_watch()
+            return True
+        return False
+
+    def _tell_watch(self) -> None:
+        """Say which watched bytes were met, if a run stopped for that."""
+        touched = None if self.position.phase else self.world.touched()
+        if touched is None:
+            return
+        _guest, spot = touched
+        how = "written or read" if spot.reads else "written"
+        self.notice = Notice(f"The {spot.size} watched bytes at {hex32(spot.linear)} were just {how}.")
 
     def _next_instruction(self) -> int | None:
         """Linear address of the next instruction of the guest that has the processor, or gets it; None if none does."""

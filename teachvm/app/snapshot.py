@@ -11,7 +11,8 @@ from teachvm.trace.moment import Moment
 
 if TYPE_CHECKING:
     from teachvm.trace.events import EventLog
-    from teachvm.trace.timeline import Fork, Timeline
+    from teachvm.trace.fork import Fork
+    from teachvm.trace.timeline import Timeline
     from teachvm.world.world import World
 
 

@@ -71,6 +71,30 @@ class Span:
     link: Link | None = None
 
 
+EditKind = Literal["register", "flag", "memory", "entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Editable:
+    """A value a person may change in place: what it is, and whose.
+
+    Attributes:
+        kind: A register, a flag, bytes of memory, or an entry of a page table.
+        name: The register's or flag's name; for memory what people call the place.
+        vm: The guest.
+        address: Where memory lies.
+        space: What kind of address that is.
+        size: Bytes of memory.
+    """
+
+    kind: EditKind
+    name: str
+    vm: str
+    address: int = 0
+    space: Space = "linear"
+    size: int = 4
+
+
 Text = tuple[Span, ...]
 
 

@@ -42,7 +42,7 @@ def compare(what: str, limit: int, as_json: bool) -> int:
     from teachvm.world.spec import SpecError
 
     target = lesson_or_guest(what)
-    spec = alone(target.name) if isinstance(target, GuestTarget) else target.spec
+    spec = alone(target.name, target.folder) if isinstance(target, GuestTarget) else target.spec
     try:
         together = SideBySide(spec, target.folder, limit)
     except SpecError as error:

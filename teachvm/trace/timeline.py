@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
 from teachvm.trace.checkpoints import Checkpoints
 from teachvm.trace.cost import CHECKPOINT_SPACING, Meter
 from teachvm.trace.events import Event
+from teachvm.trace.fork import Fork
 from teachvm.trace.moment import START, Moment
 from teachvm.trace.pages import PagedMemory
 from teachvm.trace.recorder import PhaseReached, Recorder
@@ -22,6 +22,9 @@ LONGEST_BURST = 1 << 14
 
 ASKED_EVERY = 64
 """Units between two questions whether to go on."""
+
+ORIGIN = -1
+"""Number of the checkpoint that holds the beginning as it was before anything came from outside."""
 
 NOWHERE: frozenset[int] = frozenset()
 
@@ -67,20 +70,6 @@ class Outcome(Enum):
     PAUSED = "paused"
 
 
-@dataclass(frozen=True, slots=True)
-class Fork:
-    """A future left behind when the past was changed: where it branched off and what came from outside in it.
-
-    `cycles` and `frontier_cycles` are the host's clock where it branched off, and at the end of what was seen of it.
-    """
-
-    at: Moment
-    inputs: tuple[tuple[int, Input], ...]
-    frontier: Moment
-    cycles: int
-    frontier_cycles: int
-
-
 class Timeline:
     """The only thing that may move a world through time.
 
@@ -99,6 +88,7 @@ class Timeline:
         self._input_numbers: list[int] = []
         self.frontier = START
         self.forks: list[Fork] = []
+        self._checkpoints.take(ORIGIN)
         self._keep()
 
     @property
@@ -142,8 +132,7 @@ class Timeline:
             stop_at: Asked at each instruction boundary after the first; true stops there.
             barriers: Addresses of instructions before which `stop_at` has to be asked; elsewhere it is asked after
                 units that record facts, and now and then. None: asked at every boundary.
-            keep_going: Asked every 64 units, or after a burst; false pauses (for time slices, of which the core knows
-                nothing).
+            keep_going: Asked every 64 units, or after a burst; false pauses, as at the end of a time slice.
         """
         start = self._clock.now
         self._to_boundary()
@@ -213,11 +202,14 @@ class Timeline:
 
     def back_instruction(self) -> Moment:
         """Go to the boundary before the current or the last completed instruction."""
-        here = self._clock.now
-        return self.seek(Moment(here.n if here.phase else max(0, here.n - 1)))
+        return self.seek(Moment(max(0, self._clock.n - (not self._clock.phase))))
 
     def back_to(
-        self, wanted: Callable[[Event], bool], floor: Moment = START, stop_at: Callable[[], bool] | None = None
+        self,
+        wanted: Callable[[Event], bool],
+        floor: Moment = START,
+        stop_at: Callable[[], bool] | None = None,
+        barriers: frozenset[int] | None = None,
     ) -> bool:
         """Go to the latest earlier phase that is wanted.
 
@@ -225,6 +217,7 @@ class Timeline:
             wanted: Asked about phases, latest first where they are recorded.
             floor: An instruction boundary to go to if there is none after it.
             stop_at: Asked about instruction boundaries, in executing them again; true is wanted too.
+            barriers: Where `stop_at` has to be asked; see `run`.
 
         Returns:
             Whether there was one; otherwise the world stands at `floor`.
@@ -237,7 +230,7 @@ class Timeline:
                 found = None if event is None else event.at
             else:
                 start = max(floor, Moment(self._checkpoints.nearest(stop.n if stop.phase else stop.n - 1)))
-                found = self._executed_again(start, stop, wanted, stop_at)
+                found = self._executed_again(start, stop, wanted, stop_at, barriers)
             if found is not None:
                 self.seek(found)
                 return True
@@ -246,7 +239,12 @@ class Timeline:
         return False
 
     def _executed_again(
-        self, start: Moment, stop: Moment, wanted: Callable[[Event], bool], stop_at: Callable[[], bool] | None
+        self,
+        start: Moment,
+        stop: Moment,
+        wanted: Callable[[Event], bool],
+        stop_at: Callable[[], bool] | None,
+        barriers: frozenset[int] | None,
     ) -> Moment | None:
         """The latest wanted moment of a stretch, `start <= moment < stop`, found by executing it again."""
         found: list[Moment] = []
@@ -261,7 +259,7 @@ class Timeline:
             while self._clock.now < stop:
                 if stop_at is not None and stop_at():
                     found[:] = [self._clock.now]
-                if not self._advance(max(1, stop.n - self._clock.n), None if stop_at is not None else NOWHERE):
+                if not self._advance(max(1, stop.n - self._clock.n), barriers if stop_at is not None else NOWHERE):
                     break
         finally:
             unsubscribe()
@@ -275,10 +273,7 @@ class Timeline:
             self.seek(Moment(self._clock.n))
         now = self._clock.n
         if self.frontier > Moment(now):
-            later = tuple(pair for pair in self.inputs if pair[0] > now)
-            until = self._log.cycles_at(self.frontier)
-            self.forks.append(Fork(Moment(now), later, self.frontier, self._clock.cycles, until))
-            self._inputs = {number: given for number, given in self._inputs.items() if number <= now}
+            self._fork(now)
             self._checkpoints.drop_after(now)
             self._log.truncate(Moment(now))
         self._inputs.setdefault(now, []).append(given)
@@ -286,6 +281,34 @@ class Timeline:
         given.apply(self._subject)
         self.frontier = Moment(now)
         self._checkpoints.take(now)
+
+    def withdraw(self, number: int, given: Input) -> None:
+        """Take back what came from outside, and go to the boundary it came at; what was after it becomes a fork.
+
+        Raises:
+            ValueError: Nothing like it came there.
+        """
+        if given not in self._inputs.get(number, ()):
+            raise ValueError(f"nothing like that came at {number}")
+        self.seek(Moment(number))
+        self._fork(number)
+        self._restore(self._checkpoints.nearest(number - 1))
+        self._checkpoints.drop_after(number - 1)
+        self._log.truncate(self._clock.now)
+        here = self._inputs[number]
+        del here[len(here) - 1 - here[::-1].index(given)]
+        if not number:
+            self._restore(ORIGIN)
+        self._advance_to(number)
+        self.frontier = self._clock.now
+        self._checkpoints.take(self._clock.n)
+
+    def _fork(self, now: int) -> None:
+        """Keep in mind what lay after the present boundary, and forget it."""
+        later, until = tuple(pair for pair in self.inputs if pair[0] > now), self._log.cycles_at(self.frontier)
+        self.forks.append(Fork(Moment(now), later, self.frontier, self._clock.cycles, until))
+        self._inputs = {number: given for number, given in self._inputs.items() if number <= now}
+        self._input_numbers = sorted(self._inputs)
 
     # ---- inside --------------------------------------------------------------------------------
 
@@ -316,9 +339,7 @@ class Timeline:
 
     def _arrived(self) -> None:
         """The world came to an instruction boundary."""
-        number = self._clock.n
-        for given in self._inputs.get(number, ()):
-            given.apply(self._subject)
+        self._apply(self._clock.n)
         if self._meter.due:
             self._keep()
 
@@ -358,6 +379,12 @@ class Timeline:
 
     def _restore(self, number: int) -> None:
         self._meter.kept(self._checkpoints.restore(number))
+        if number == ORIGIN:
+            self._apply(self._clock.n)
+
+    def _apply(self, number: int) -> None:
+        for given in self._inputs.get(number, ()):
+            given.apply(self._subject)
 
 
 def _any(event: Event) -> bool:

@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from teachvm.app import speed
 from teachvm.app.control import Direction
-from teachvm.app.presentation import CodeLine, CodeView
 from teachvm.app.session import Session
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
@@ -176,17 +175,9 @@ class SessionBridge(QObject):
         while self._stepping and self._due <= now < until:
             self._due = max(self._due + 1 / rate, now - 0.25)
             self.session.step(Grain.VISIBLE)
-            if self.session.notice is not None or self._at_breakpoint():
+            if self.session.notice is not None or self.session.control.stops_here():
                 self._stepping = False
             now = perf_counter()
-
-    def _at_breakpoint(self) -> bool:
-        """Whether the line the code card stands at has a breakpoint."""
-        if not self.session.control.focus.breakpoints:
-            return False
-        blocks = (block for block in self.session.card("guest-code").body if isinstance(block, CodeView))
-        rows = (row for block in blocks for row in block.rows if isinstance(row, CodeLine))
-        return any(row.current and row.breakpoint for row in rows)
 
     def _tell(self) -> None:
         self.moved.emit()

@@ -78,7 +78,7 @@ def _window(shot: Shot, folder: Path) -> MainWindow:
         message = window.notice.text.text()
         window.close()
         raise RenderError(message)
-    many = len(window.bridge.session.lesson.beats) if window.bridge else 0
+    many = len(window.lesson.lesson.beats) if window.lesson else 0
     if not 1 <= shot.beat <= many:
         window.close()
         raise RenderError(f"the lesson has beats 1 to {many}, not {shot.beat}")

@@ -199,6 +199,20 @@ class Vcpu:
         cpu.trap_pending = False
         self.in_guest = False
 
+    def take_back(self) -> None:
+        """Stop the guest between two of its instructions, from outside: its registers are in the software CPU again.
+
+        What a VMM does with an interrupt to the processor the guest runs on; the next resume is a switch to this VM.
+        """
+        if not self.in_guest:
+            return
+        cpu, hardware, state = self.cpu, self._hardware, self.state()
+        cpu.regs[:], cpu.segs[:] = state.regs, state.segs
+        cpu.eip, cpu.eflags, cpu.cpl = state.eip, state.eflags, state.cpl
+        cpu.shadow = hardware.shadow or (cpu.shadow and not self.retired)
+        cpu.trap_pending = hardware.trap_pending
+        self.in_guest = False
+
     # ---- into the hardware ---------------------------------------------------------------------
 
     def holdable(self) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from teachvm.host.bare import BareGuest
+from teachvm.isa.operands import REGISTER_NAMES
+from teachvm.machine.cpu import Cpu
 from teachvm.trace.timeline import Subject
 from teachvm.vmm.vm import Vm
 from teachvm.world.world import World
@@ -32,3 +35,72 @@ class DerivedDropRequested:
         for tenant in subject.host.tenants.values():
             if isinstance(tenant, Vm):
                 tenant.engine.drop_derived()
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterEdited:
+    """Somebody changed a register of a guest's processor between two instructions.
+
+    Attributes:
+        guest: The tenant.
+        name: `EAX` to `EDI`, `EIP`, `EFLAGS`, `CR0`, `CR2`, `CR3` or `CR4`.
+        value: One the processor accepts.
+    """
+
+    guest: str
+    name: str
+    value: int
+
+    def apply(self, subject: Subject) -> None:
+        """Set it: in the VCPU, from where the next resume brings it into the hardware, or in the bare processor."""
+        assert isinstance(subject, World)
+        cpu = _processor(subject, self.guest)
+        match self.name:
+            case "EIP":
+                cpu.eip = self.value
+            case "EFLAGS":
+                cpu.eflags = self.value
+            case "CR0":
+                cpu.write_cr0(self.value)
+            case "CR2":
+                cpu.cr2 = self.value
+            case "CR3":
+                cpu.write_cr3(self.value)
+            case "CR4":
+                cpu.write_cr4(self.value)
+            case _:
+                cpu.regs[REGISTER_NAMES[32].index(self.name.lower())] = self.value
+        cpu.restored()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryEdited:
+    """Somebody changed bytes of a guest's memory.
+
+    Attributes:
+        guest: The tenant.
+        address: Guest-physical; on bare metal physical.
+        content: The bytes.
+    """
+
+    guest: str
+    address: int
+    content: bytes
+
+    def apply(self, subject: Subject) -> None:
+        """Store them; what a VMM derived from the page follows, as after the guest's own store."""
+        assert isinstance(subject, World)
+        tenant = subject.host.tenants[self.guest]
+        memory = tenant.memory if isinstance(tenant, Vm) else subject.host.machine.memory
+        memory.write_bytes(self.address, self.content)
+
+
+def _processor(world: World, guest: str) -> Cpu:
+    tenant = world.host.tenants[guest]
+    if isinstance(tenant, Vm):
+        if tenant.vcpu.in_guest:
+            tenant.vcpu.take_back()
+            world.host.on_cpu = None
+        return tenant.vcpu.cpu
+    assert isinstance(tenant, BareGuest)
+    return tenant.cpu

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from teachvm.guest.image import Image
@@ -11,10 +12,15 @@ from teachvm.guest.symbols import Symbols
 from teachvm.host.host import Host
 from teachvm.host.stop import StopKind, StopReason
 from teachvm.machine.computer import Board
+from teachvm.machine.cpu import Cpu
+from teachvm.machine.debugging import Touched, Watched
 from teachvm.machine.memory import Memory
 from teachvm.trace.recorder import Recorder
 from teachvm.trace.state import Registry
+from teachvm.vmm.addresses import Gva
+from teachvm.vmm.memory.walk import PagingMode, look
 from teachvm.vmm.techniques import Technique
+from teachvm.vmm.vm import Vm
 from teachvm.world.events import WorldEnded
 from teachvm.world.spec import VmSpec, WorldSpec
 
@@ -55,7 +61,7 @@ class World:
     """
 
     STATE: ClassVar[tuple[str, ...]] = ("ended",)
-    DERIVED: ClassVar[tuple[str, ...]] = ("spec", "recorder", "registry", "host", "guests")
+    DERIVED: ClassVar[tuple[str, ...]] = ("spec", "recorder", "registry", "host", "guests", "_watched", "_touched")
 
     def __init__(self, spec: WorldSpec, recorder: Recorder, host: Host, guests: Mapping[str, Guest]) -> None:
         self.spec = spec
@@ -63,6 +69,10 @@ class World:
         self.host = host
         self.guests = dict(guests)
         self.ended = False
+        self._watched: tuple[tuple[str, Watched, int | None], ...] = ()
+        """Whose bytes are watched, which, and the guest frame they lay in when they were chosen."""
+        self._touched: tuple[int, tuple[str, Watched] | None] = (-1, None)
+        """The unit in which watched bytes were accessed last, and which."""
         self.registry = Registry()
         self.registry.add("clock", recorder.clock)
         host.machine.register(self.registry)
@@ -114,6 +124,53 @@ class World:
     def console(self, guest: str) -> str:
         """What a guest has written to its serial port, as far as it is kept."""
         return self.guests[guest].board.console.text.decode("latin-1")
+
+    # ---- watched from outside ------------------------------------------------------------------
+
+    def watch(self, watched: Iterable[tuple[str, Watched]]) -> None:
+        """Note accesses to these bytes from now on; no guest and no digest can tell.
+
+        Args:
+            watched: The tenant, and linear addresses in its present address space; other spaces do not count.
+        """
+        self._watched = tuple((guest, spot, self._page_of(guest, spot.linear)) for guest, spot in watched)
+        self._touched = -1, None
+        spots = [spot for _, spot, _ in self._watched]
+        for cpu, heard in self._processors():
+            cpu.watch(spots, heard)
+
+    def touched(self) -> tuple[str, Watched] | None:
+        """Whose bytes were accessed in the unit that led to this boundary, and which; None if none were."""
+        unit, which = self._touched
+        return which if unit + 1 == self.recorder.clock.n else None
+
+    def _processors(self) -> Iterator[tuple[Cpu, Touched]]:
+        """Every processor that executes guest code, and what hears of its accesses."""
+        yield self.host.machine.cpu, lambda _cpu, linear, size, write: self._heard("", linear, size, write)
+        for name, tenant in self.host.tenants.items():
+            if isinstance(tenant, Vm):
+                yield tenant.vcpu.cpu, partial(self._heard_by_vcpu, name)
+
+    def _heard_by_vcpu(self, guest: str, _cpu: Cpu, linear: int, size: int, write: bool) -> None:
+        self._heard(guest, linear, size, write)
+
+    def _heard(self, guest: str, linear: int, size: int, write: bool) -> None:
+        """Somebody accessed watched bytes: the software CPU of a guest, or the hardware for whoever it runs."""
+        whose = guest or self.host.on_cpu
+        for name, spot, page in self._watched:
+            meets = linear < spot.linear + spot.size and spot.linear < linear + size
+            if name == whose and meets and (write or spot.reads) and self._page_of(name, spot.linear) == page:
+                self._touched = self.recorder.clock.n, (name, spot)
+
+    def _page_of(self, guest: str, linear: int) -> int | None:
+        """Guest frame behind a linear address, by the guest's tables; None where there is none."""
+        tenant = self.host.tenants[guest]
+        if isinstance(tenant, Vm):
+            walk = look(tenant.memory.read, tenant.vcpu.mode, Gva(linear))
+        else:
+            cpu = self.host.machine.cpu
+            walk = look(self.host.machine.memory.read, PagingMode(cpu.cr0, cpu.cr3, cpu.cr4), Gva(linear))
+        return walk.gpa >> 12 if walk.error(write=False, user=False, wp=False) is None else None
 
     def read_physical(self, address: int, size: int) -> bytes | None:
         """Host-physical memory, or None where there is no RAM."""

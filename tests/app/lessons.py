@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from teachvm.app.session import Session
+from teachvm.app.lesson_session import LessonSession
 from teachvm.lesson.loader import load
 
 HEAD = """---
@@ -55,15 +55,15 @@ def opened(
     *,
     technique: str = "trap-and-emulate",
     saved: Mapping[str, Any] | None = None,
-) -> Session:
+) -> LessonSession:
     """A session of a lesson with this body and guest; what begins by itself has not been worked on yet."""
     folder.mkdir(exist_ok=True)
     (folder / "guest.asm").write_text(source, encoding="ascii")
     (folder / "lesson.md").write_text(HEAD.format(guest="guest.asm", technique=technique) + body, encoding="utf-8")
-    return Session(load(folder), saved)
+    return LessonSession(load(folder), saved)
 
 
-def settled(session: Session) -> Session:
+def settled(session: LessonSession) -> LessonSession:
     """Let everything that goes on by itself come to rest."""
     for _ in range(10_000):
         if not session.work(lambda: True):
@@ -71,6 +71,6 @@ def settled(session: Session) -> Session:
     raise AssertionError("it never comes to rest")
 
 
-def ready(folder: Path, body: str, source: str = KERNEL, *, technique: str = "trap-and-emulate") -> Session:
+def ready(folder: Path, body: str, source: str = KERNEL, *, technique: str = "trap-and-emulate") -> LessonSession:
     """The same, at rest."""
     return settled(opened(folder, body, source, technique=technique))

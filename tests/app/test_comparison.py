@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from teachvm.app.session import Session
+from teachvm.app.lesson_session import LessonSession
 from teachvm.lesson.catalogue import find
 from teachvm.lesson.loader import load
 
 
-def finish(session: Session) -> None:
+def finish(session: LessonSession) -> None:
     """Let everything that goes on come to its end."""
     while session.work(lambda: True):
         pass
 
 
 def test_the_app_names_the_popfd_that_does_not_trap_and_says_why() -> None:
-    session = Session(load(find("trap-and-emulate")))
+    session = LessonSession(load(find("trap-and-emulate")))
     finish(session)
     here = session.position
     session.compare()
@@ -29,7 +29,7 @@ def test_the_app_names_the_popfd_that_does_not_trap_and_says_why() -> None:
 
 
 def test_several_guests_have_no_counterpart_on_bare_metal() -> None:
-    session = Session(load(find("vcpu-and-vmm")))
+    session = LessonSession(load(find("vcpu-and-vmm")))
     session.compare()
     assert session.notice is not None
     assert "one operating system" in session.notice.text
@@ -37,7 +37,7 @@ def test_several_guests_have_no_counterpart_on_bare_metal() -> None:
 
 
 def test_esc_ends_a_comparison() -> None:
-    session = Session(load(find("trap-and-emulate")))
+    session = LessonSession(load(find("trap-and-emulate")))
     finish(session)
     session.compare()
     session.stop()

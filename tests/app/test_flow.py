@@ -9,9 +9,9 @@ import pytest
 
 from teachvm.app.control import Direction
 from teachvm.app.flow import Waiting
+from teachvm.app.lesson_session import LessonSession
 from teachvm.app.presentation import CardView
 from teachvm.app.rail import AskView, CheckView, Said, TaskView
-from teachvm.app.session import Session
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import START, Moment
 from teachvm.vmm.events import VmmEntered
@@ -102,23 +102,23 @@ points: 1
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Session:
+def session(tmp_path: Path) -> LessonSession:
     return ready(tmp_path, BODY)
 
 
-def at(session: Session, label: str) -> bool:
+def at(session: LessonSession, label: str) -> bool:
     """Whether the guest stands at a label, between two instructions."""
     guest = next(iter(session.control.world.guests.values()))
     return session.position.phase == 0 and session.control._next_instruction() == guest.symbols.address_of(label)
 
 
-def action(session: Session) -> tuple[str, str, bool]:
+def action(session: LessonSession) -> tuple[str, str, bool]:
     shown = session.rail().action
     assert shown is not None
     return shown.text, shown.command, shown.enabled
 
 
-def press(session: Session) -> None:
+def press(session: LessonSession) -> None:
     """Press the rail's one button, whatever it says, and wait."""
     text, command, enabled = action(session)
     assert enabled, f"{text} cannot be pressed"
@@ -138,7 +138,7 @@ def press(session: Session) -> None:
     settled(session)
 
 
-def first_beat_done(session: Session) -> Session:
+def first_beat_done(session: LessonSession) -> LessonSession:
     session.answer("q-ecx", "0")
     press(session)
     press(session)
@@ -150,7 +150,7 @@ def first_beat_done(session: Session) -> Session:
 # ---- by the book --------------------------------------------------------------------------------------------------
 
 
-def test_a_prediction_is_put_before_its_run_and_judged_after_it(session: Session) -> None:
+def test_a_prediction_is_put_before_its_run_and_judged_after_it(session: LessonSession) -> None:
     assert session.position == START, "nothing runs before the prediction"
     ask = session.rail().ask
     assert ask is not None
@@ -176,7 +176,7 @@ def test_a_prediction_is_put_before_its_run_and_judged_after_it(session: Session
     assert shown[1].prompt == "And EAX, which is 0?"
 
 
-def test_what_comes_after_a_question_is_told_after_it(session: Session) -> None:
+def test_what_comes_after_a_question_is_told_after_it(session: LessonSession) -> None:
     def said() -> str:
         return " ".join(part.markdown for part in session.rail().parts if isinstance(part, Said))
 
@@ -192,7 +192,7 @@ def test_what_comes_after_a_question_is_told_after_it(session: Session) -> None:
     assert [part.passed for part in session.rail().parts if isinstance(part, CheckView)] == [True]
 
 
-def test_a_whole_lesson_by_its_one_button_earns_all_points(session: Session) -> None:
+def test_a_whole_lesson_by_its_one_button_earns_all_points(session: LessonSession) -> None:
     seen = []
     while session.flow.waiting is not Waiting.END or not session.flow.last:
         part = session.flow.part
@@ -238,7 +238,7 @@ def test_a_run_to_an_anchor_is_done_in_slices(tmp_path: Path) -> None:
 # ---- wandering off ------------------------------------------------------------------------------------------------
 
 
-def test_a_run_begins_where_the_beat_stands_however_far_the_student_went(session: Session) -> None:
+def test_a_run_begins_where_the_beat_stands_however_far_the_student_went(session: LessonSession) -> None:
     for _ in range(60):
         session.step(Grain.INSTRUCTION)
     session.answer("q-ecx", "0")
@@ -251,7 +251,7 @@ def test_a_run_begins_where_the_beat_stands_however_far_the_student_went(session
 
 
 @pytest.mark.parametrize("wander", ["forward", "back", "end", "seek", "run back"])
-def test_a_question_is_judged_where_it_was_put_not_where_the_student_went(session: Session, wander: str) -> None:
+def test_a_question_is_judged_where_it_was_put_not_where_the_student_went(session: LessonSession, wander: str) -> None:
     session.answer("q-ecx", "0")
     press(session)
     press(session)
@@ -280,7 +280,7 @@ def test_a_question_is_judged_where_it_was_put_not_where_the_student_went(sessio
 # ---- tasks --------------------------------------------------------------------------------------------------------
 
 
-def at_the_task(session: Session) -> Session:
+def at_the_task(session: LessonSession) -> LessonSession:
     first_beat_done(session)
     press(session)
     assert session.flow.waiting is Waiting.TASK
@@ -288,7 +288,7 @@ def at_the_task(session: Session) -> Session:
     return session
 
 
-def done_well(session: Session) -> bool:
+def done_well(session: LessonSession) -> bool:
     shown = [part.done for part in session.rail().parts if isinstance(part, TaskView)]
     return shown == [True] and session.run.outcomes["c-second"].passed and "d-second" in session.run.done
 
@@ -297,7 +297,7 @@ WAYS = ("button", "visible", "instruction", "trap", "run", "run to a breakpoint"
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_task_is_done_by_moving_in_any_way_and_checked_where_it_was_done(session: Session, way: str) -> None:
+def test_a_task_is_done_by_moving_in_any_way_and_checked_where_it_was_done(session: LessonSession, way: str) -> None:
     at_the_task(session)
     began = session.flow.moment
     match way:
@@ -384,7 +384,7 @@ points: 1
         assert session.run.outcomes["c-in"].passed
 
 
-def test_a_task_the_world_ended_without_can_still_be_done(session: Session) -> None:
+def test_a_task_the_world_ended_without_can_still_be_done(session: LessonSession) -> None:
     at_the_task(session)
     # Past the anchor in one go, in a world in which it never came: there is no step forward any more.
     session.flow.moved = lambda: False  # type: ignore[method-assign]  # as if nothing on the way had been the anchor
@@ -399,7 +399,7 @@ def test_a_task_the_world_ended_without_can_still_be_done(session: Session) -> N
 # ---- beats --------------------------------------------------------------------------------------------------------
 
 
-def test_next_goes_on_where_the_beat_ended(session: Session) -> None:
+def test_next_goes_on_where_the_beat_ended(session: LessonSession) -> None:
     first_beat_done(session)
     here = session.position
     session.step(Grain.INSTRUCTION)
@@ -409,7 +409,7 @@ def test_next_goes_on_where_the_beat_ended(session: Session) -> None:
     assert session.position == here
 
 
-def test_skipping_ahead_runs_through_what_lies_between(session: Session) -> None:
+def test_skipping_ahead_runs_through_what_lies_between(session: LessonSession) -> None:
     session.go_to_beat(3)
     assert session.running
     settled(session)
@@ -431,7 +431,7 @@ def test_skipping_ahead_runs_through_what_lies_between(session: Session) -> None
     assert (session.run.beat, session.position) == (0, START)
 
 
-def test_skipping_ahead_can_be_stopped_on_the_way(session: Session) -> None:
+def test_skipping_ahead_can_be_stopped_on_the_way(session: LessonSession) -> None:
     session.go_to_beat(3)
     for _ in range(2):
         session.flow.travel(lambda: True)
@@ -444,7 +444,7 @@ def test_skipping_ahead_can_be_stopped_on_the_way(session: Session) -> None:
         press(session)
 
 
-def test_past_the_last_beat_there_is_nothing(session: Session) -> None:
+def test_past_the_last_beat_there_is_nothing(session: LessonSession) -> None:
     session.go_to_beat(99)
     settled(session)
     assert session.run.beat == 3
@@ -455,7 +455,7 @@ def test_past_the_last_beat_there_is_nothing(session: Session) -> None:
     assert session.run.beat == 0
 
 
-def test_a_beat_gone_back_to_keeps_its_answers_and_can_be_gone_through_again(session: Session) -> None:
+def test_a_beat_gone_back_to_keeps_its_answers_and_can_be_gone_through_again(session: LessonSession) -> None:
     first_beat_done(session)
     press(session)
     session.previous_beat()
@@ -504,7 +504,7 @@ cards: [console]
 # ---- anchors that never come --------------------------------------------------------------------------------------
 
 
-def test_under_a_technique_without_traps_every_beat_can_be_left(session: Session) -> None:
+def test_under_a_technique_without_traps_every_beat_can_be_left(session: LessonSession) -> None:
     session.set_technique(Technique.BARE_METAL)
     settled(session)
     assert session.control.world.spec.host.vms[0].technique is Technique.BARE_METAL
@@ -529,7 +529,7 @@ def test_under_a_technique_without_traps_every_beat_can_be_left(session: Session
     assert at(session, "print")
 
 
-def test_skipping_past_an_anchor_that_never_comes_says_so_in_the_end(session: Session) -> None:
+def test_skipping_past_an_anchor_that_never_comes_says_so_in_the_end(session: LessonSession) -> None:
     session.set_technique(Technique.BARE_METAL)
     settled(session)
     session.go_to_beat(2)
@@ -551,7 +551,7 @@ def test_a_limit_that_is_not_enough_is_said_and_the_beat_can_be_left(tmp_path: P
     assert action(session) == ("Back to all lessons", "home", True)
 
 
-def test_reset_takes_a_lost_beat_up_again(session: Session) -> None:
+def test_reset_takes_a_lost_beat_up_again(session: LessonSession) -> None:
     session.set_technique(Technique.BARE_METAL)
     settled(session)
     session.go_to_beat(1)
@@ -628,7 +628,7 @@ LONG = KERNEL.replace("mov     ecx, 20", "mov     ecx, 20000").replace(
 
 @pytest.mark.parametrize("move", [lambda s: s.act(), lambda s: s.start(), lambda s: s.next_beat()])
 def test_what_a_movement_changed_is_the_same_however_often_it_was_looked_at_on_its_way(
-    tmp_path: Path, move: Callable[[Session], object]
+    tmp_path: Path, move: Callable[[LessonSession], object]
 ) -> None:
     views = []
     for looks in (False, True):
@@ -644,5 +644,5 @@ def test_what_a_movement_changed_is_the_same_however_often_it_was_looked_at_on_i
     assert views[0] == views[1]
 
 
-def look_at(session: Session) -> list[CardView]:
+def look_at(session: LessonSession) -> list[CardView]:
     return [session.card(card) for card in (*session.stage, "console", "registers", "vmm-entries")]

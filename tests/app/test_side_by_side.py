@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from teachvm.app.headless import alone, run
+from teachvm.app.headless import Wishes, alone, run
 from teachvm.app.side_by_side import SideBySide
 from teachvm.vmm.techniques import Technique
 from teachvm.world.spec import HostSpec, ProgramSpec, SpecError, VmSpec, WorldSpec
@@ -29,7 +29,7 @@ def tickers() -> SideBySide:
 def test_each_technique_has_the_run_it_would_have_alone(tickers: SideBySide) -> None:
     assert [each.technique for each in tickers.runs] == [each for each in Technique if each.available]
     for each in tickers.runs:
-        report = run(alone("tinyos", each.technique), None, limit=LIMIT)
+        report = run(alone("tinyos", wishes=Wishes(each.technique)), None, limit=LIMIT)
         assert [each.console] == list(report.console.values())
         assert [dict(each.entries)] == [dict(rows) for rows in report.entries.values()]
 

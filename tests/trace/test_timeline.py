@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from teachvm.trace import checkpoints, events
 from teachvm.trace.moment import START, Moment
-from teachvm.trace.timeline import Outcome, Timeline
+from teachvm.trace.timeline import ORIGIN, Outcome, Subject, Timeline
 from tests.trace.mixer import Mixer, Noticed, Reseed
 
 
@@ -208,6 +209,51 @@ def test_plain_facts_are_no_places_to_step_back_to() -> None:
     assert timeline.position == Moment(39)
 
 
+@dataclass(frozen=True)
+class Pushed:
+    """Somebody pushed the mixer."""
+
+    by: int
+
+    def apply(self, subject: Subject) -> None:
+        assert isinstance(subject, Mixer)
+        subject.state ^= self.by
+
+
+@pytest.mark.parametrize("at", [0, 1, 7, 300])
+def test_what_is_withdrawn_was_never_there(at: int) -> None:
+    plain, timeline = Timeline(Mixer(5), spacing=50), Timeline(Mixer(5), spacing=50)
+    plain.run(600)
+    timeline.seek(Moment(at))
+    untouched = timeline.digest()
+    timeline.inject(Pushed(3))
+    timeline.inject(Pushed(12))
+    timeline.run(300)
+    timeline.withdraw(at, Pushed(12))
+    assert timeline.position == timeline.frontier == Moment(at)
+    assert timeline.inputs == ((at, Pushed(3)),)
+    timeline.withdraw(at, Pushed(3))
+    assert timeline.digest() == untouched
+    timeline.run(600 - at)
+    assert timeline.digest() == plain.digest()
+    assert timeline.forks[-1].at == Moment(at)
+    timeline.seek(START)
+    assert not timeline.inputs
+
+
+def test_an_input_at_the_beginning_holds_wherever_time_goes_back_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    timeline = Timeline(Mixer(5), spacing=50)
+    timeline.inject(Pushed(9))
+    pushed = timeline.digest()
+    timeline.run(500)
+    timeline.seek(START)
+    assert timeline.digest() == pushed
+    timeline._restore(ORIGIN)
+    assert timeline.digest() == pushed
+    with pytest.raises(ValueError, match="nothing like that"):
+        timeline.withdraw(0, Pushed(8))
+
+
 def test_a_long_run_keeps_few_checkpoints_dense_near_and_wide_far_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoints, "MOST_CHECKPOINTS", 100)
     timeline = Timeline(Mixer(5, length=10**9), spacing=10)
@@ -216,7 +262,7 @@ def test_a_long_run_keeps_few_checkpoints_dense_near_and_wide_far_away(monkeypat
         timeline.run(1_000)
         assert len(kept) <= 100
     numbers = kept._numbers
-    assert numbers[0] == 0
+    assert numbers[0] == ORIGIN
     for before, after in pairwise(numbers):
         assert after - before <= 20 + (15_000 - before) // 4
     for n in (14_999, 6_345, 1, 15_000, 0):

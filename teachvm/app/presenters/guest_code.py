@@ -46,11 +46,14 @@ def _subtitle(scene: Scene, space: Space | None) -> Text:
 # ---- where ------------------------------------------------------------------------------------------------------
 
 
-def _wanted(scene: Scene) -> tuple[Space, int] | None:
-    """The label in focus, `label` or `program:label`, if the guest has it."""
+def _wanted(scene: Scene) -> tuple[Space | None, int] | None:
+    """The address in focus, or the label, `label` or `program:label`, if the guest has it."""
     asked = scene.snapshot.focus.code
     if not asked:
         return None
+    if asked.startswith("0x"):
+        linear = int(asked, 16)
+        return scene.space_at(linear), linear
     program, _, label = asked.rpartition(":")
     try:
         return next(scene.symbols.where(label, program or None), None)

@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QVBoxLayout, QWidget
 
+from teachvm.app.lesson_session import LessonSession
 from teachvm.app.presentation import Actor, ActorsView, CardView, Instant, Link, Place
 from teachvm.app.session import Session
 from teachvm.trace.moment import START
@@ -95,7 +96,8 @@ class LessonPage(QWidget):
         session = self.session
         if session is None:
             return
-        self.rail.show_rail(session.rail())
+        if isinstance(session, LessonSession):
+            self.rail.show_rail(session.rail())
         self._show_veil()
         self.stage.show_cards(session.stage)
         self.paint_cards()

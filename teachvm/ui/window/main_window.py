@@ -10,8 +10,8 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
-from teachvm.app.cards import CARDS
 from teachvm.app.keys import KEY_BY_ACTION
+from teachvm.app.lesson_session import LessonSession
 from teachvm.app.progress import ProgressStore
 from teachvm.app.settings import SettingsStore
 from teachvm.app.shelf import entries
@@ -70,6 +70,12 @@ class MainWindow(QWidget):
         self._connect()
         self._bind()
         self._settle()
+
+    @property
+    def lesson(self) -> LessonSession | None:
+        """The open lesson; None in the library and in the laboratory."""
+        session = self.bridge.session if self.bridge else None
+        return session if isinstance(session, LessonSession) else None
 
     # --- wiring --------------------------------------------------------------------------------------------------
 
@@ -178,7 +184,7 @@ class MainWindow(QWidget):
         self.page.open(self.bridge)
         self.pages.setCurrentWidget(self.page)
         self.header.set_lesson(True)
-        self.setWindowTitle(f"{session.lesson.title} — teachvm")
+        self.setWindowTitle(f"{session.title} — teachvm")
         self._watcher.watch(opened.path)
         self._keep(last_lesson=session.lesson.id)
         self.refresh()
@@ -187,12 +193,12 @@ class MainWindow(QWidget):
 
     def reload(self) -> None:
         """The lesson's file was saved: read it again and stay at the same beat; a broken one changes nothing."""
-        path, bridge = self.lesson_path, self.bridge
-        if path is None or bridge is None:
+        path, lesson = self.lesson_path, self.lesson
+        if path is None or lesson is None:
             return
         self._watcher.watch(path)
         self._save_progress()
-        maximised, beat = self.page.stage.maximised, bridge.session.run.beat
+        maximised, beat = self.page.stage.maximised, lesson.run.beat
         if self.open_lesson(str(path), beat=beat) and maximised:
             self.page.stage.maximise(maximised)
 
@@ -247,15 +253,15 @@ class MainWindow(QWidget):
             self.show_library()
         elif name in KEY_BY_ACTION:
             self.actions_by_name[name].trigger()
-        elif self.bridge is not None:
-            self.bridge.session.act()
+        elif self.bridge is not None and self.lesson is not None:
+            self.lesson.act()
             self.bridge.resume()
             self._save_progress()
 
     def answer(self, question: str, given: str) -> None:
         """Take an answer to the open question."""
-        if self.bridge is not None:
-            self.bridge.session.answer(question, given)
+        if self.bridge is not None and self.lesson is not None:
+            self.lesson.answer(question, given)
             self.bridge.poke()
             self._save_soon.start()
 
@@ -279,9 +285,9 @@ class MainWindow(QWidget):
     def _heading(self, action: str) -> None:
         if action == "home":
             self.show_library()
-        elif action.startswith("beat-") and self.bridge is not None:
+        elif action.startswith("beat-") and self.bridge is not None and self.lesson is not None:
             self.bridge.stop()
-            self.bridge.session.go_to_beat(int(action.removeprefix("beat-")))
+            self.lesson.go_to_beat(int(action.removeprefix("beat-")))
             self.bridge.resume()
 
     def _set_speed(self, position: int) -> None:
@@ -299,22 +305,12 @@ class MainWindow(QWidget):
 
     def show_palette(self) -> None:
         """Every card, to be put on the stage or taken off."""
-        menu = self.palette_menu()
-        menu.popup(self.header.cards_button.mapToGlobal(self.header.cards_button.rect().bottomLeft()))
+        button = self.header.cards_button
+        self.palette_menu().popup(button.mapToGlobal(button.rect().bottomLeft()))
 
     def palette_menu(self) -> QMenu:
         """The cards as a menu; those on the stage are ticked."""
-        menu = QMenu(self)
-        menu.setObjectName("card-palette")
-        menu.setToolTipsVisible(True)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        for card in CARDS:
-            action = menu.addAction(card.title)
-            action.setToolTip(card.question)
-            action.setCheckable(True)
-            action.setChecked(card.id in self.page.stage.cards)
-            action.triggered.connect(lambda _checked=False, name=card.id: self.page.stage.toggle(name))
-        return menu
+        return self.page.stage.palette_menu(self)
 
     def next_theme(self) -> None:
         """Dark, light, high contrast."""
@@ -363,9 +359,8 @@ class MainWindow(QWidget):
 
     def _save_progress(self) -> None:
         self._save_soon.stop()
-        if self.bridge is not None:
-            session = self.bridge.session
-            problem = self.progress.keep(session.lesson.id, session.saved())
+        if self.lesson is not None:
+            problem = self.progress.keep(self.lesson.lesson.id, self.lesson.saved())
             if problem:
                 self.notice.say(problem)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
 
+from teachvm.app.lesson_session import LessonSession
 from teachvm.app.progress import ProgressStore
-from teachvm.app.session import Session
 from teachvm.guest.image import GuestError
 from teachvm.isa.assembler.errors import AsmError
 from teachvm.lesson.catalogue import UnknownLessonError, find
@@ -30,7 +30,7 @@ class Opened:
     """A lesson's folder and the session on it."""
 
     path: Path
-    session: Session
+    session: LessonSession
 
 
 def open_session(word: str, progress: ProgressStore, beat: int | None = None) -> Opened:
@@ -47,7 +47,7 @@ def open_session(word: str, progress: ProgressStore, beat: int | None = None) ->
     try:
         path = find(word)
         lesson = load(path)
-        session = Session(lesson, progress.of(lesson.id))
+        session = LessonSession(lesson, progress.of(lesson.id))
         if beat is not None:
             session.go_to_beat(beat)
     except LessonError as error:

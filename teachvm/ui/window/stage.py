@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from PySide6.QtCore import QRect, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QMenu, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
-from teachvm.app.cards import CARD_BY_ID
+from teachvm.app.cards import CARD_BY_ID, CARDS
 from teachvm.app.presentation import CardView
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
@@ -100,6 +100,20 @@ class Stage(QWidget):
             found.maximise.connect(self.maximise)
             found.closed.connect(self.toggle)
         return found
+
+    def palette_menu(self, parent: QWidget) -> QMenu:
+        """Every card as a menu; those on the stage are ticked."""
+        menu = QMenu(parent)
+        menu.setObjectName("card-palette")
+        menu.setToolTipsVisible(True)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for card in CARDS:
+            action = menu.addAction(card.title)
+            action.setToolTip(card.question)
+            action.setCheckable(True)
+            action.setChecked(card.id in self.cards)
+            action.triggered.connect(lambda _checked=False, name=card.id: self.toggle(name))
+        return menu
 
     # --- layout --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,239 @@
+"""Values changed in place: real in the machine, an input in time, undone as if they had never been."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from teachvm.app import edits
+from teachvm.app.control import Control
+from teachvm.app.edits import EditError
+from teachvm.app.places import PlaceError, evaluate
+from teachvm.app.scene import Scene, scene_of
+from teachvm.app.wording import Editable
+from teachvm.isa.operands import EAX, ECX
+from teachvm.trace.grain import Grain
+from teachvm.trace.moment import Moment
+from teachvm.vmm.techniques import Technique
+from tests.app.laboratory import BUILT, controlled
+
+TRAP = Technique.TRAP_AND_EMULATE
+
+
+@pytest.fixture(params=BUILT, ids=lambda technique: technique.value)
+def control(request: pytest.FixtureRequest, tmp_path: Path) -> Control:
+    return controlled(tmp_path, request.param)
+
+
+def scene(control: Control) -> Scene:
+    return scene_of(control.snapshot())
+
+
+def change(control: Control, what: Editable, text: str) -> None:
+    control.inject(edits.read(what, text, scene(control)))
+
+
+def register(control: Control, name: str, text: str) -> None:
+    change(control, Editable("register", name, scene(control).vm), text)
+
+
+def memory(control: Control, place: str, text: str, size: int = 4) -> None:
+    here = scene(control)
+    change(control, Editable("memory", place, here.vm, evaluate(place, here), size=size), text)
+
+
+def to_the_end(control: Control) -> str:
+    control.start()
+    while control.running is not None:
+        control.work(limit=100_000)
+    return control.world.console(next(iter(control.world.guests)))
+
+
+def go_to(control: Control, label: str) -> None:
+    address = evaluate(label, scene(control))
+    control.toggle_breakpoint(address)
+    control.start()
+    control.work()
+    control.toggle_breakpoint(address)
+    assert scene(control).linear_eip == address
+
+
+def test_an_edited_register_is_what_the_guest_goes_on_with(control: Control) -> None:
+    go_to(control, "again")
+    register(control, "ECX", "#3")
+    assert scene(control).state.regs[ECX] == 3
+    assert to_the_end(control) == "aaa"
+
+
+def test_edited_memory_is_what_the_guest_reads(control: Control) -> None:
+    go_to(control, "work")
+    memory(control, "letter", "7a", size=1)
+    assert to_the_end(control) == "z" * 40
+
+
+def test_a_value_edited_to_itself_changes_nothing_the_guest_does(control: Control) -> None:
+    go_to(control, "work.spin")
+    for name in ("EAX", "ESP", "EIP", "EFLAGS", "CR0", "CR3"):
+        register(control, name, name)
+    memory(control, "work", "[work]")
+    assert to_the_end(control) == "a" * 40
+
+
+def test_code_that_is_edited_runs_as_edited(control: Control) -> None:
+    go_to(control, "finished")
+    control.seek(Moment(0))
+    go_to(control, "work")
+    memory(control, "work+5", "90 90 90", size=1)
+    assert to_the_end(control) == "a" * 40
+    assert control.position.n < 1_000
+
+
+def test_an_edit_of_eip_goes_there(control: Control) -> None:
+    go_to(control, "again")
+    register(control, "EIP", "finished")
+    assert to_the_end(control) == ""
+
+
+def test_an_edit_is_in_the_past_wherever_time_goes(control: Control) -> None:
+    go_to(control, "again")
+    at = control.position
+    memory(control, "letter", "62")
+    digest = control.timeline.digest()
+    text = to_the_end(control)
+    end = control.timeline.digest()
+    assert text == "b" * 40
+    control.seek(at)
+    assert control.timeline.digest() == digest
+    assert to_the_end(control) == text
+    assert control.timeline.digest() == end
+
+
+def test_undo_takes_an_edit_back_as_if_it_had_never_been_and_redo_makes_it_again(control: Control) -> None:
+    plain = to_the_end(control)
+    untouched = control.timeline.digest()
+    control.seek(Moment(0))
+    go_to(control, "work")
+    memory(control, "letter", "63")
+    control.step(Grain.INSTRUCTION)
+    register(control, "EDX", "1")
+    assert to_the_end(control) == "c" * 40
+    control.undo()
+    control.undo()
+    assert not control.edits
+    assert to_the_end(control) == plain
+    assert control.timeline.digest() == untouched
+    control.redo()
+    assert [edits.described(edit) for _, edit in control.edits] == ["[0001 1004] = 0000 0063"]
+    assert to_the_end(control) == "c" * 40
+
+
+def test_an_edit_at_the_first_moment_can_be_undone(control: Control) -> None:
+    start = control.timeline.digest()
+    register(control, "EAX", "1234")
+    assert scene(control).state.regs[EAX] == 0x1234
+    control.undo()
+    assert control.timeline.digest() == start
+
+
+def test_a_page_table_entry_is_edited_by_field_and_the_shadow_follows(tmp_path: Path) -> None:
+    source = """
+    bits 32
+    org 0x10000
+    start:
+        mov dword [table + 0x11 * 4], 0x11003
+        mov dword [table + 0x10 * 4], 0x10003
+        mov dword [table + 0x12 * 4], 0x12003
+        mov dword [table + 0x13 * 4], 0x13003
+        mov dword [directory], table + 3
+        mov eax, directory
+        mov cr3, eax
+        mov eax, cr0
+        or eax, 0x80000000
+        mov cr0, eax
+        mov al, [0x11000]
+    here:
+        invlpg [0x11000]
+        mov al, [0x11000]
+        out 0xe9, al
+        out 0xf4, al
+        hlt
+        align 4096
+    page: db 'p'
+        align 4096
+    directory: times 1024 dd 0
+    table: times 1024 dd 0
+    other: db 'o'
+    """
+    for technique in BUILT:
+        control = controlled(tmp_path, technique, source)
+        go_to(control, "here")
+        here = scene(control)
+        entry = evaluate("table+44", here)
+        change(control, Editable("entry", "PTE 17", here.vm, entry, "guest-physical"), "frame=14000 W=0")
+        assert evaluate("[table+44]", scene(control)) & 0xFFFFF007 == 0x14001
+        assert to_the_end(control) == "o", technique
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "text", "said"),
+    [
+        ("register", "EAX", "", "write an address"),
+        ("register", "EAX", "123456789", "more than 32 bits"),
+        ("register", "EAX", "coutner", "did you mean 'counter'"),
+        ("register", "CR0", "0", "PE has to stay set"),
+        ("register", "CR3", "123", "begins on a page"),
+        ("register", "CR4", "ffffffff", "reserved bits"),
+        ("register", "EFLAGS", "20002", "virtual-8086"),
+        ("flag", "IF", "2", "write 0 or 1"),
+        ("flag", "IOPL", "4", "a ring"),
+        ("entry", "PTE 1", "X=1", "no field of an entry"),
+        ("entry", "PTE 1", "frame=123", "no frame"),
+    ],
+)
+def test_what_the_processor_would_not_take_is_refused_in_one_line(
+    kind: str, name: str, text: str, said: str, tmp_path: Path
+) -> None:
+    here = scene(controlled(tmp_path, TRAP))
+    with pytest.raises(EditError, match=said) as refused:
+        edits.read(Editable(kind, name, here.vm, 0x11000, "guest-physical"), text, here)  # type: ignore[arg-type]
+    assert "\n" not in str(refused.value)
+
+
+def test_memory_where_nothing_is_mapped_cannot_be_edited(tmp_path: Path) -> None:
+    here = scene(controlled(tmp_path, TRAP))
+    with pytest.raises(EditError, match="no RAM"):
+        edits.read(Editable("memory", "far", here.vm, 0xF000_0000), "1", here)
+
+
+def test_expressions_read_registers_symbols_memory_and_both_radixes(tmp_path: Path) -> None:
+    here = scene(controlled(tmp_path, Technique.BARE_METAL))
+    for text, value in (
+        ("letter", 0x11004),
+        ("[letter]", 0x61),
+        ("letter-counter", 4),
+        ("#16*2+(1)", 0x21),
+        ("0010 0247", 0x100247),
+        ("0x10", 0x10),
+        ("esp+8", 0x7008),
+        ("work.spin", evaluate("work+5", here)),
+    ):
+        assert evaluate(text, here) == value, text
+
+
+@settings(max_examples=300)
+@given(text=st.text(max_size=30) | st.from_regex(r"[\[\]()+*\-#0-9a-fx: ]{0,20}", fullmatch=True))
+def test_any_text_is_a_number_or_one_clear_line(text: str) -> None:
+    try:
+        assert 0 <= evaluate(text, HERE[0]) < 1 << 32
+    except PlaceError as error:
+        said = str(error)
+        assert said
+
+
+HERE: list[Scene] = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _here(tmp_path_factory: pytest.TempPathFactory) -> None:
+    HERE[:] = [scene(controlled(tmp_path_factory.mktemp("here"), TRAP))]
