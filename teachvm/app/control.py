@@ -17,7 +17,8 @@ from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAcc
 from teachvm.trace.events import Event
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import START, Moment
-from teachvm.trace.timeline import Input, Outcome, Timeline
+from teachvm.trace.subject import Input
+from teachvm.trace.timeline import Outcome, Timeline
 from teachvm.vmm.events import GuestResumed, VmmEntered
 from teachvm.vmm.vm import Vm
 from teachvm.world.build import build

@@ -16,7 +16,7 @@ from teachvm.app.wording import Editable
 from teachvm.isa import paging
 from teachvm.isa.control import CR0_CD, CR0_ET, CR0_KNOWN, CR0_NW, CR0_PE, CR3_PCD, CR3_PWT, CR4_KNOWN
 from teachvm.isa.flags import IOPL_MASK, IOPL_SHIFT, KNOWN, RESERVED_ONE, VM, Flag
-from teachvm.trace.timeline import Input
+from teachvm.trace.subject import Input
 from teachvm.world.inputs import MemoryEdited, RegisterEdited
 
 Edit = RegisterEdited | MemoryEdited

@@ -24,7 +24,7 @@ from teachvm.isa.assembler.errors import AsmError
 from teachvm.lesson.judging import parse_number
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
-from teachvm.trace.timeline import Input
+from teachvm.trace.subject import Input
 from teachvm.vmm.techniques import Technique
 from teachvm.world.build import build
 from teachvm.world.inputs import ConsoleTyped, DerivedDropRequested

@@ -16,6 +16,8 @@ CLEAN: Final = 1
 """Guard bit: the page was not written since the last checkpoint, so the next write has to be noted."""
 CODE: Final = 2
 """Guard bit: decoded instructions start in the page or reach into it."""
+WATCHED: Final = 4
+"""Guard bit: somebody outside wants to hear of writes to bytes of the page."""
 ALL_ONES: Final = {1: 0xFF, 2: 0xFFFF, 4: 0xFFFF_FFFF}
 
 
@@ -93,6 +95,8 @@ class Memory:
         """Called after pages became guarded that were not."""
         self._dirty: list[int] = []
         self._code: dict[int, CodePage] = {}
+        self._watched = range(0)
+        self._writing: Callable[[], None] = _nothing
 
     @property
     def ram(self) -> Memory:
@@ -166,6 +170,8 @@ class Memory:
     def _note(self, phys: int, count: int) -> None:
         """Do what a guarded page asks for before `count` bytes of it are written."""
         pfn = phys >> PAGE_SHIFT
+        if self.guard[pfn] & WATCHED and phys < self._watched.stop and self._watched.start < phys + count:
+            self._writing()
         if self.guard[pfn] & CLEAN:
             self.guard[pfn] &= ~CLEAN
             self._dirty.append(pfn)
@@ -201,6 +207,26 @@ class Memory:
             if number in self._code:
                 self._code[number].clear()
                 self.guard[number] &= ~CODE
+
+    # ---- watched from outside ------------------------------------------------------------------
+
+    def watch(self, watched: range, writing: Callable[[], None] | None = None) -> None:
+        """Call `writing` before every write to any of these bytes, whoever makes it; an empty range ends that.
+
+        Nothing the machine can see changes. Whatever would write the pages without asking has to ask: so this costs
+        nothing but for those pages.
+        """
+        for pfn in self._pages_of(self._watched):
+            self.guard[pfn] &= ~WATCHED
+        self._watched, self._writing = watched, writing or _nothing
+        for pfn in self._pages_of(watched):
+            self.guard[pfn] |= WATCHED
+        self.guarded()
+
+    def _pages_of(self, stretch: range) -> range:
+        if not stretch:
+            return range(0)
+        return range(stretch.start >> PAGE_SHIFT, min(stretch.stop - 1 >> PAGE_SHIFT, self.page_count - 1) + 1)
 
     # ---- pages, for checkpoints ----------------------------------------------------------------
 

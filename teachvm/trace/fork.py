@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from teachvm.trace.moment import Moment
-
-if TYPE_CHECKING:
-    from teachvm.trace.timeline import Input
+from teachvm.trace.subject import Input
 
 
 @dataclass(frozen=True, slots=True)

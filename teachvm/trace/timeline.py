@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Protocol
 
 from teachvm.trace.checkpoints import Checkpoints
 from teachvm.trace.cost import CHECKPOINT_SPACING, Meter
 from teachvm.trace.events import Event
 from teachvm.trace.fork import Fork
 from teachvm.trace.moment import START, Moment
-from teachvm.trace.pages import PagedMemory
-from teachvm.trace.recorder import PhaseReached, Recorder
-from teachvm.trace.state import Registry
+from teachvm.trace.recorder import PhaseReached
+from teachvm.trace.subject import Input, Subject
 
 LONGEST_BURST = 1 << 14
 """Most compiled instructions before somebody is asked whether to go on: a few milliseconds."""
@@ -27,38 +25,6 @@ ORIGIN = -1
 """Number of the checkpoint that holds the beginning as it was before anything came from outside."""
 
 NOWHERE: frozenset[int] = frozenset()
-
-
-class Subject(Protocol):
-    """What a timeline moves: a deterministic world."""
-
-    recorder: Recorder
-    registry: Registry
-
-    @property
-    def memories(self) -> Sequence[PagedMemory]:
-        """Every memory whose pages are state."""
-
-    def unit(self) -> bool:
-        """Execute from `(n, 0)` to `(n + 1, 0)`; False when nothing can run any more."""
-
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
-        """Complete instructions fast, as far as they have no phases and no facts.
-
-        Args:
-            limit: Most instructions.
-            barriers: Addresses of instructions that may only be come to, not executed, after the first.
-
-        Returns:
-            How many; 0 says that `unit` has to do the next one.
-        """
-
-
-class Input(Protocol):
-    """Something that came from outside at a moment: a key, an edit, a dropped cache."""
-
-    def apply(self, subject: Subject) -> None:
-        """Change the subject; deterministic, whatever the subject's state."""
 
 
 class Outcome(Enum):
@@ -89,6 +55,8 @@ class Timeline:
         self.frontier = START
         self.forks: list[Fork] = []
         self._checkpoints.take(ORIGIN)
+        self.applying = False
+        """Something that came from outside is changing the world just now."""
         self._keep()
 
     @property
@@ -229,7 +197,7 @@ class Timeline:
                 event = self._log.latest(start, stop, lambda event: event.PHASE and wanted(event))
                 found = None if event is None else event.at
             else:
-                start = max(floor, Moment(self._checkpoints.nearest(stop.n if stop.phase else stop.n - 1)))
+                start = max(floor, self.stretch_before(stop))
                 found = self._executed_again(start, stop, wanted, stop_at, barriers)
             if found is not None:
                 self.seek(found)
@@ -237,6 +205,24 @@ class Timeline:
             stop = start
         self.seek(floor)
         return False
+
+    def stretch_before(self, moment: Moment) -> Moment:
+        """The latest checkpoint before a moment after the start: from there it is executed again most cheaply."""
+        return max(START, Moment(self._checkpoints.nearest(moment.n if moment.phase else moment.n - 1)))
+
+    def again(self, start: Moment, stop: Moment, barriers: frozenset[int] | None = NOWHERE) -> Iterator[Moment]:
+        """Execute a stretch again, standing in turn at its boundaries `start <= boundary < stop`.
+
+        Args:
+            start: An instruction boundary.
+            stop: Where it ends; the unit it lies in is executed whole.
+            barriers: Where it must not pass unasked; see `run`.
+        """
+        self.seek(start)
+        while self._clock.now < stop:
+            yield self._clock.now
+            if not self._advance(max(1, stop.n - self._clock.n), barriers):
+                return
 
     def _executed_again(
         self,
@@ -253,14 +239,11 @@ class Timeline:
             if event.PHASE and event.at < stop and wanted(event):
                 found[:] = [event.at]
 
-        self.seek(start)
         unsubscribe = self._log.subscribe(Event, note)
         try:
-            while self._clock.now < stop:
+            for boundary in self.again(start, stop, barriers if stop_at is not None else NOWHERE):
                 if stop_at is not None and stop_at():
-                    found[:] = [self._clock.now]
-                if not self._advance(max(1, stop.n - self._clock.n), barriers if stop_at is not None else NOWHERE):
-                    break
+                    found[:] = [boundary]
         finally:
             unsubscribe()
         return found[0] if found else None
@@ -278,7 +261,7 @@ class Timeline:
             self._log.truncate(Moment(now))
         self._inputs.setdefault(now, []).append(given)
         self._input_numbers = sorted(self._inputs)
-        given.apply(self._subject)
+        self._apply(now, given)
         self.frontier = Moment(now)
         self._checkpoints.take(now)
 
@@ -382,9 +365,12 @@ class Timeline:
         if number == ORIGIN:
             self._apply(self._clock.n)
 
-    def _apply(self, number: int) -> None:
-        for given in self._inputs.get(number, ()):
-            given.apply(self._subject)
+    def _apply(self, number: int, given: Input | None = None) -> None:
+        """Let come what came from outside at a boundary, or just this."""
+        self.applying = True
+        for each in self._inputs.get(number, ()) if given is None else (given,):
+            each.apply(self._subject)
+        self.applying = False
 
 
 def _any(event: Event) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from teachvm.host.bare import BareGuest
 from teachvm.isa.operands import REGISTER_NAMES
 from teachvm.machine.cpu import Cpu
-from teachvm.trace.timeline import Subject
+from teachvm.trace.subject import Subject
 from teachvm.vmm.vm import Vm
 from teachvm.world.world import World
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from teachvm.trace import checkpoints, events
 from teachvm.trace.moment import START, Moment
-from teachvm.trace.timeline import ORIGIN, Outcome, Subject, Timeline
+from teachvm.trace.subject import Subject
+from teachvm.trace.timeline import ORIGIN, Outcome, Timeline
 from tests.trace.mixer import Mixer, Noticed, Reseed
 
 
