@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QAbstractItemView, QApplication, QLineEdit, QPlainTextEdit, QTextEdit, QWidget
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QApplication,
+    QLineEdit,
+    QPlainTextEdit,
+    QTextEdit,
+    QWidget,
+)
 
 from teachvm.app.keys import KEYS, Key
 
@@ -24,6 +32,26 @@ def shown(keys: str) -> str:
 def spoken(key: Key) -> str:
     """Every sequence of an action, as people write them."""
     return " or ".join(key.keys)
+
+
+def is_escape(event: QEvent) -> bool:
+    """Whether Esc goes down."""
+    pressed = event.type() == QEvent.Type.KeyPress
+    return pressed and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
+
+
+def press_focused(event: QKeyEvent) -> bool:
+    """Press the button that has the focus if the key is Enter; Qt does so on some platforms, and only Space on others.
+
+    Returns:
+        Whether a button was pressed.
+    """
+    focus = QApplication.focusWidget()
+    entered = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.isAutoRepeat()
+    if not entered or not isinstance(focus, QAbstractButton):
+        return False
+    focus.click()
+    return True
 
 
 class Actions(QObject):

@@ -18,7 +18,7 @@ from teachvm.app.shelf import entries
 from teachvm.trace.grain import Grain
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
-from teachvm.ui.window.actions import Actions
+from teachvm.ui.window.actions import Actions, is_escape, press_focused
 from teachvm.ui.window.banner import Banner
 from teachvm.ui.window.header import Header
 from teachvm.ui.window.key_sheet import KeySheet
@@ -187,8 +187,8 @@ class MainWindow(QWidget):
         self.setWindowTitle(f"{session.title} — teachvm")
         self._watcher.watch(opened.path)
         self._keep(last_lesson=session.lesson.id)
+        (self.page.rail if self.page.rail_wanted else self.page.stage).setFocus()
         self.refresh()
-        self.page.stage.setFocus()
         self.bridge.resume()
 
     def reload(self) -> None:
@@ -373,9 +373,14 @@ class MainWindow(QWidget):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Esc stops whatever runs, wherever the focus is; what else Esc does there, it does too."""
-        if _is_escape(event) and self.bridge is not None and self.bridge.running:
+        if is_escape(event) and self.bridge is not None and self.bridge.running:
             self.bridge.stop()
         return super().eventFilter(watched, event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Enter presses the button that has the focus."""
+        if not press_focused(event):
+            super().keyPressEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Keep progress and the window's size."""
@@ -383,9 +388,3 @@ class MainWindow(QWidget):
         self._keep(width=self.width(), height=self.height())
         self.notes.close()
         super().closeEvent(event)
-
-
-def _is_escape(event: QEvent) -> bool:
-    """Whether Esc goes down."""
-    pressed = event.type() == QEvent.Type.KeyPress
-    return pressed and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape

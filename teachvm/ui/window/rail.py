@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
@@ -56,6 +57,7 @@ class Rail(QFrame):
         self.look = look
         self.setObjectName("rail")
         self.setAccessibleName("Lesson")
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.view = RailView("")
         self.heading = self._label("rail-heading", fonts.TITLE)
         self.kicker = self._label("rail-kicker", fonts.SMALL, "small")
@@ -131,7 +133,7 @@ class Rail(QFrame):
         old, self.view = self.view, view
         new = (view.heading, view.kicker) != (old.heading, old.kicker)
         focus = QApplication.focusWidget()
-        within = focus is not None and self.isAncestorOf(focus)
+        within = focus is not None and (focus is self or self.isAncestorOf(focus))
         self.heading.setText(view.heading)
         self.kicker.setText(view.kicker)
         self.kicker.setVisible(bool(view.kicker))
@@ -145,8 +147,28 @@ class Rail(QFrame):
         else:
             self._follow(old.parts)
         self._show_action()
-        if within and self._opened_since(old):
+        if (view.parts, view.hints) != (old.parts, old.hints):
+            self._order_tabs()
+        if within:
+            self._keep_focus(old)
+        if self.hasFocus() and self.action.isEnabled():
+            self.action.setFocus()
+
+    def _keep_focus(self, old: RailView) -> None:
+        """Whoever works in the rail by keyboard stays in it, also when what had the focus is over or gone."""
+        focus = QApplication.focusWidget()
+        if self._opened_since(old):
             self.ask.take_focus()
+        elif focus is None or not self.isAncestorOf(focus):
+            self.setFocus()
+
+    def _order_tabs(self) -> None:
+        """Tab goes down the page and then to the button, whenever its parts were made."""
+        rows = [*self._parts.values(), *self._hints]
+        inside = [one for row in rows for one in (row, *row.findChildren(QWidget))]
+        stops = [one for one in inside if one.focusPolicy() & Qt.FocusPolicy.TabFocus]
+        for before, after in pairwise((self, *stops, self.action, self.more)):
+            QWidget.setTabOrder(before, after)
 
     def _show_parts(self, parts: tuple[RailPart, ...]) -> None:
         """Keep the widgets of what was told before; what is told now comes behind it."""
