@@ -30,6 +30,7 @@ from teachvm.vmm.events import (
     FaultClassified,
     FaultKind,
     FaultReflected,
+    HypercallMade,
     InstructionDecoded,
     InstructionEmulated,
     InterruptInjected,
@@ -204,7 +205,7 @@ def _certain(scene: Scene, episode: Episode, last: Event) -> list[Text]:
         return [_CERTAIN_FAULT[last.kind]]
     if isinstance(last, WalkReferenced) and episode.entered is not None and episode.entered.reason in PAGE_FAULTS:
         return [(words("VMM finds out whose fault it is"),)]
-    if isinstance(last, InstructionEmulated | ShadowFilled | FaultReflected | InterruptInjected) and _goes_on(scene):
+    if isinstance(last, _LAST_WORDS) and _goes_on(scene):
         return [(words("VMM lets the guest go on at "), place(scene.vcpu.eip))]
     return []
 
@@ -215,12 +216,16 @@ def _after_entry(entered: VmmEntered) -> list[Text]:
     if entered.reason in BY_INSTRUCTION:
         reads = (words("VMM reads the instruction at "), place(entered.eip), words(" through the guest’s tables"))
         return [reads, _EXECUTES]
+    if entered.reason is EntryReason.HYPERCALL:
+        return [(words("VMM looks the hypercall up in its table, and serves it"),)]
     return []
 
 
+_LAST_WORDS: Final = (InstructionEmulated, HypercallMade, ShadowFilled, FaultReflected, InterruptInjected)
+"""What the VMM does last before it lets the guest go on."""
 _EXECUTES: Final[Text] = (words("VMM executes it on the VCPU"),)
 _CERTAIN_FAULT: Final[dict[FaultKind, Text]] = {
-    FaultKind.TRUE: (words("VMM delivers the fault through the guest’s own IDT"),),
+    FaultKind.TRUE: (words("VMM delivers the fault through the guest’s own table"),),
     FaultKind.HIDDEN: (words("VMM fills the shadow entry"),),
     FaultKind.DIRTY: (words("VMM fills the shadow entry, writable now"),),
     FaultKind.TRACE: (words("VMM reads the instruction and makes the store itself"),),

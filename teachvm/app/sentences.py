@@ -28,6 +28,7 @@ from teachvm.isa.exceptions import Vector
 from teachvm.machine import events as machine
 from teachvm.trace.events import Event
 from teachvm.vmm import events as vmm
+from teachvm.vmm.hypercalls import Hypercall
 from teachvm.vmm.region import VMM_BASE
 from teachvm.world.events import WorldEnded
 
@@ -200,6 +201,7 @@ _DROPPED: Final = {
     "write": "the guest wrote to a page table",
     "invlpg": "the guest executed invlpg",
     "protect": "a page became a page table and is write-protected now",
+    "forget": "the guest said that it is no page table any more",
     "evict": "their frame was needed",
     "drop": "somebody asked for it",
 }
@@ -211,7 +213,7 @@ def _shadow_dropped(event: vmm.ShadowDropped) -> Said:
 
 
 def _fault_reflected(event: vmm.FaultReflected) -> Said:
-    text = (words("delivers "), vector_span(event.vector, event.error), words(" through the guest’s own IDT: "))
+    text = (words("delivers "), vector_span(event.vector, event.error), words(" through the guest’s own table: "))
     return "vmm", "VMM", (*text, words("its handler at "), place(event.eip, event.vm))
 
 
@@ -219,7 +221,7 @@ def _interrupt_injected(event: vmm.InterruptInjected) -> Said:
     text = (
         words("injects "),
         vector_span(event.vector, None),
-        words(f" into {event.vm} through the guest’s own IDT: "),
+        words(f" into {event.vm} through the guest’s own table: "),
     )
     return "vmm", "VMM", (*text, words("its handler at "), place(event.eip, event.vm))
 
@@ -235,6 +237,23 @@ def _instruction_interpreted(event: vmm.InstructionInterpreted) -> Said:
     why = Span(event.reason.label, "vmm", tip=tip)
     text = (words("interprets the instruction at "), place(event.eip, event.vm), words(" ("), why, words("): "))
     return "vmm", "VMM", (*text, changes_span(event.changes))
+
+
+def _hypercall_made(event: vmm.HypercallMade) -> Said:
+    call = _CALLS_BY_WORD.get(event.name)
+    if call is None:
+        return "vmm", "VMM", (words("knows no hypercall "), strong(event.name), words(", and says so"))
+    tip = Tip(f"Hypercall {int(call)}: {call.word}", call.explanation, call.source)
+    text: Text = (words("serves the hypercall "), Span(call.word, "vmm", strong=True, tip=tip))
+    given = ", ".join(f"{name} {hex32(given)}" for name, given in event.arguments)
+    if given:
+        text = (*text, words(f" ({given})"))
+    if event.result is not None:
+        text = (*text, words(": " if event.result < 0 else " → "), value(str(event.result)))
+    return "vmm", "VMM", text
+
+
+_CALLS_BY_WORD: Final = {call.word: call for call in Hypercall}
 
 
 def _vcpu_switched(event: vmm.VcpuSwitched) -> Said:
@@ -325,6 +344,7 @@ SENTENCES: Final[dict[type[Event], Callable[[Any], Said]]] = {
     vmm.InterruptInjected: _interrupt_injected,
     vmm.GuestResumed: _guest_resumed,
     vmm.InstructionInterpreted: _instruction_interpreted,
+    vmm.HypercallMade: _hypercall_made,
     vmm.VcpuSwitched: _vcpu_switched,
     vmm.VcpuBlocked: _vcpu_blocked,
     vmm.DerivedDropped: _derived_dropped,

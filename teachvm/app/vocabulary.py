@@ -26,6 +26,7 @@ from teachvm.trace.events import EVENTS, Event
 from teachvm.trace.grain import Grain
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import FaultKind
+from teachvm.vmm.hypercalls import Hypercall
 from teachvm.vmm.techniques import Paging, Technique
 
 Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
@@ -182,6 +183,19 @@ def _milestones() -> Iterator[Row]:
         }
 
 
+def _hypercalls() -> Iterator[Row]:
+    for call in Hypercall:
+        arguments: list[Json] = list(call.arguments)
+        yield {
+            "name": call.word,
+            "number": int(call),
+            "arguments": arguments,
+            "cost": call.cost,
+            "explanation": call.explanation,
+            "source": call.source,
+        }
+
+
 def _costs() -> Iterator[Row]:
     for cost in COSTS:
         yield {"name": cost.key, "label": cost.label, "cycles": cost.cycles, "source": cost.source}
@@ -200,6 +214,7 @@ _SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "keys": _keys,
     "instruction-classes": _instruction_classes,
     "exceptions": _exceptions,
+    "hypercalls": _hypercalls,
     "costs": _costs,
     "front-matter": _front_matter,
     "blocks": _blocks,

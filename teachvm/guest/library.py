@@ -51,6 +51,7 @@ class GuestManifest:
         programs: What it starts when nobody says otherwise: (program, argument).
         memory_bytes: A comfortable size of memory.
         files: Its programs are ELF files, and all shipped ones lie in its image for others to start.
+        paravirtual: Path of the main source of the build that makes hypercalls; None if there is none.
     """
 
     name: str
@@ -61,6 +62,7 @@ class GuestManifest:
     programs: tuple[tuple[str, int], ...]
     memory_bytes: int
     files: bool = False
+    paravirtual: str | None = None
 
 
 GUESTS: Final = {
@@ -75,6 +77,7 @@ GUESTS: Final = {
             syscall_vector=0x80,
             programs=(("ticker", 0), ("ticker", 0)),
             memory_bytes=2 << 20,
+            paravirtual="tinyos/paravirtual.asm",
         ),
         GuestManifest(
             name="tinyos2",
@@ -83,9 +86,10 @@ GUESTS: Final = {
             "wait4; memory is copied when it is written.",
             source="tinyos/version2.asm",
             syscall_vector=0x80,
-            programs=(("forker", 0), ("ticker", 0)),
+            programs=(("forker", 0),),
             memory_bytes=2 << 20,
             files=True,
+            paravirtual="tinyos/paravirtual2.asm",
         ),
     )
 }
@@ -136,7 +140,12 @@ PROGRAMS: Final = {
 
 
 def build(
-    guest: str, programs: Iterable[tuple[str, int]] = (), folder: Folder | None = None, load_at: int = 0
+    guest: str,
+    programs: Iterable[tuple[str, int]] = (),
+    folder: Folder | None = None,
+    load_at: int = 0,
+    *,
+    paravirtual: bool = False,
 ) -> Image:
     """Assemble a guest with its programs and lay it out in physical memory.
 
@@ -147,6 +156,7 @@ def build(
             Empty means the guest's own default set; a guest that is no source has none.
         folder: Where source files of one's own lie, with what they include; nothing outside it is read.
         load_at: Where a flat binary is put; 0 leaves it to the loader.
+        paravirtual: Take the build of a shipped guest that makes hypercalls, if there is one.
 
     Raises:
         GuestError: There is no such guest or program, or it cannot be laid out.
@@ -166,7 +176,11 @@ def build(
         manifest = GUESTS.get(guest)
         if manifest is None:
             raise GuestError(_unknown("guest", guest, GUESTS))
-        kernel, chosen, files = _shipped(manifest.source), tuple(programs) or manifest.programs, manifest.files
+        kernel, chosen, files = (
+            _shipped((paravirtual and manifest.paravirtual) or manifest.source),
+            tuple(programs) or manifest.programs,
+            manifest.files,
+        )
     parts = tuple((_program_name(name), _program(name, folder), arg) for name, arg in chosen)
     carried = tuple((name, _program(name, folder)) for name in PROGRAMS) if files else ()
     return link(_program_name(guest), kernel, parts, carried=carried, files=files)

@@ -84,6 +84,13 @@ COSTS: Final[tuple[CostRow, ...]] = (
     CostRow(
         "interrupt", 2000, "a physical interrupt that stops the guest: acknowledge it, look who is due", "as a trap"
     ),
+    CostRow(
+        "hypercall",
+        700,
+        "a hypercall: the same change of rings as in a trap, but nothing to decode and nothing to guess",
+        f"{_OURS}; less than a trap, since only the transition remains",
+    ),
+    CostRow("update", 100, "one page-table update of a batch: check the frame, write guest's and VMM's table", _OURS),
     CostRow("inject", 300, "building an interrupt frame on the guest's stack", _OURS),
     CostRow("switch", 1500, "taking one VCPU off the processor and putting another on", _OURS),
     CostRow("interpret", 50, "one guest instruction interpreted inside the VMM, without a trap of its own", _OURS),

@@ -148,7 +148,8 @@ class Host:
 
     def _first_level(self, cpu: Cpu, interruption: Interruption) -> None:
         deliver_through_idt(cpu, interruption)
-        self.caught = interruption
+        if cpu.cpl == 0:
+            self.caught = interruption
 
     # ---- running -------------------------------------------------------------------------------
 

@@ -187,6 +187,13 @@ class EntryReason(Enum):
         "No RAM lies behind this guest-physical address: the access goes to a device, or to nobody.",
         _SHADOW,
     )
+    HYPERCALL = (
+        "hypercall",
+        "hypercall",
+        "hypercall",
+        "The guest's kernel knows of the VMM and asks it for something, as a program asks a kernel.",
+        "Barham et al., SOSP 2003, §3.2",
+    )
     EXTERNAL_INTERRUPT = (
         "external-interrupt",
         "physical interrupt",

@@ -150,7 +150,7 @@ class ShadowDropped(Event):
     Attributes:
         vm: Whose.
         entries: How many leaf entries.
-        cause: `write` to a guest table, `invlpg`, `protect` for a new trace, `evict`, or `drop`.
+        cause: `write` to a guest table, `invlpg`, `protect` for a new trace, `flood`, `forget`, `evict`, or `drop`.
     """
 
     vm: str
@@ -226,6 +226,24 @@ class InstructionInterpreted(Event):
     reason: EntryReason
     eip: int
     changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HypercallMade(Event):
+    """A guest that knows of the VMM asked it for something, and has its answer. A phase.
+
+    Attributes:
+        vm: Whose guest.
+        name: Which call; the number itself if there is no such call.
+        arguments: Name and value of each argument.
+        result: What the guest finds in EAX, signed; None for a call that returns elsewhere, or not.
+    """
+
+    PHASE: ClassVar[bool] = True
+    vm: str
+    name: str
+    arguments: tuple[tuple[str, int], ...]
+    result: int | None
 
 
 @dataclass(frozen=True, slots=True)

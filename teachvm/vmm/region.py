@@ -17,6 +17,7 @@ from teachvm.isa import paging
 from teachvm.isa.descriptors import (
     DESCRIPTOR_SIZE,
     INTERRUPT_GATE_32,
+    TRAP_GATE_32,
     TSS_32_BUSY,
     TSS_IO_MAP,
     TSS_LIMIT_MINIMUM,
@@ -96,24 +97,26 @@ class VmmRegion:
     Attributes:
         table: Frame of the page table that maps the region, entered in every shadow directory.
         gdt: Frame of the real GDT.
+        idt: Frame of the real IDT.
+        tss: Frame of the real TSS.
         stack: Frame of the ring-0 stack.
     """
 
     STATE: ClassVar[tuple[str, ...]] = ()
-    DERIVED: ClassVar[tuple[str, ...]] = ("host", "table", "gdt", "stack")
+    DERIVED: ClassVar[tuple[str, ...]] = ("host", "table", "gdt", "idt", "tss", "stack")
 
     def __init__(self, host: Host, vm: str) -> None:
         self.host = host
         frames = [Hfn(host.frames.allocate(Owner(OwnerKind.VMM, vm, purpose))[0]) for purpose in _PURPOSES]
-        self.table, self.gdt, idt, tss, self.stack, stubs = frames
+        self.table, self.gdt, self.idt, self.tss, self.stack, stubs = frames
         memory = host.machine.memory
         for index, hfn in enumerate(frames[1:]):
             memory.write((self.table << 12) + 4 * index, 4, hfn << 12 | _PRESENT)
         gdt = flat_code(VMM_CS).pack() + flat_data(VMM_SS).pack() + TR.pack()
         memory.write_bytes((self.gdt << 12) + VMM_CS, gdt)
         gates = (Gate(VMM_CS, stub(vector), INTERRUPT_GATE_32, 0).pack() for vector in range(256))
-        memory.write_bytes(idt << 12, b"".join(gates))
-        memory.write_bytes(tss << 12, _task_state())
+        memory.write_bytes(self.idt << 12, b"".join(gates))
+        memory.write_bytes(self.tss << 12, _task_state())
         memory.write_bytes(stubs << 12, b"".join(stub_code(vector) for vector in range(256)))
 
     @property
@@ -146,6 +149,26 @@ class VmmRegion:
     def slot(self, index: int) -> bytes:
         """One descriptor of the real GDT."""
         return self.host.machine.memory.read_bytes((self.gdt << 12) + index * DESCRIPTOR_SIZE, DESCRIPTOR_SIZE)
+
+    def open_gate(self, vector: int, ring: int) -> None:
+        """Let software of a ring, and of inner ones, enter the VMM with INT n."""
+        self._write_gate(vector, Gate(VMM_CS, stub(vector), INTERRUPT_GATE_32, ring))
+
+    def pass_gate(self, vector: int, selector: int, offset: int, ring: int) -> None:
+        """Let INT n of a ring go straight to the guest's kernel, past the VMM.
+
+        A trap gate: IF stays set, since a guest may never keep the host's interrupts off.
+        """
+        self._write_gate(vector, Gate(selector, offset, TRAP_GATE_32, ring))
+
+    def _write_gate(self, vector: int, gate: Gate) -> None:
+        self.host.machine.memory.write_bytes((self.idt << 12) + vector * DESCRIPTOR_SIZE, gate.pack())
+
+    def set_kernel_stack(self, ring: int, selector: int, pointer: int) -> None:
+        """Name the stack on which the hardware enters the guest's kernel through a gate passed on."""
+        memory, tss = self.host.machine.memory, self.tss << 12
+        memory.write(tss + tss_esp(ring), 4, pointer)
+        memory.write(tss + tss_ss(ring), 4, selector)
 
 
 def _has_error_code(vector: int) -> bool:

@@ -78,6 +78,7 @@ _BUILT: Final = frozenset(
     (
         Technique.BARE_METAL,
         Technique.TRAP_AND_EMULATE,
+        Technique.PARAVIRTUAL,
         Technique.EMULATION,
     )
 )

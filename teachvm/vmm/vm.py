@@ -12,6 +12,7 @@ from teachvm.machine.computer import devices_for
 from teachvm.trace.state import Registry
 from teachvm.vmm.addresses import Gpa
 from teachvm.vmm.engines.emulation import Emulation
+from teachvm.vmm.engines.paravirtual import Paravirtual
 from teachvm.vmm.engines.protocol import Engine
 from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
 from teachvm.vmm.entries import Ledger
@@ -24,6 +25,7 @@ from teachvm.vmm.vcpu import Vcpu
 
 ENGINES: dict[Technique, Callable[[Vm], Engine]] = {
     Technique.TRAP_AND_EMULATE: TrapAndEmulate,
+    Technique.PARAVIRTUAL: Paravirtual,
     Technique.EMULATION: Emulation,
 }
 """How a VM is run, by technique."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from teachvm.guest import library, loader
-from teachvm.guest.image import Image
+from teachvm.guest.image import GuestError, Image
 from teachvm.host.bare import BareGuest
 from teachvm.host.costs import CostModel
 from teachvm.host.host import Host
 from teachvm.host.scheduler import RoundRobin
 from teachvm.machine.computer import Machine
 from teachvm.trace.recorder import Recorder
+from teachvm.vmm.hypercalls import HYPERCALL_VECTOR, INSTRUCTION
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
 from teachvm.world.spec import HostSpec, VmSpec, WorldSpec, check
@@ -46,7 +47,15 @@ def _bare_debug(asked: HostSpec) -> bool:
 
 
 def _image(vm: VmSpec, folder: library.Folder | None) -> Image:
-    return library.build(vm.guest, [(program.name, program.arg) for program in vm.programs], folder, vm.load_at)
+    programs = [(program.name, program.arg) for program in vm.programs]
+    paravirtual = vm.technique is Technique.PARAVIRTUAL
+    image = library.build(vm.guest, programs, folder, vm.load_at, paravirtual=paravirtual)
+    if paravirtual and not any(INSTRUCTION in content for _, content in image.segments):
+        raise GuestError(
+            f"this guest does not know hypercalls: {vm.guest} was built for a machine and has no int "
+            f"{HYPERCALL_VECTOR:#x}; choose another technique"
+        )
+    return image
 
 
 def _bare(host: Host, vm: VmSpec, image: Image) -> Guest:

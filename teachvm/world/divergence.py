@@ -74,12 +74,17 @@ class LockStep:
         """Build both worlds.
 
         Raises:
-            SpecError: There are several guests, or the one there is runs on bare metal already.
+            SpecError: There are several guests, or the one there is runs on bare metal already, or makes hypercalls.
         """
         if len(spec.host.vms) != 1:
             raise SpecError("bare metal runs one operating system, so a world with several guests has no counterpart")
         if spec.host.vms[0].technique is Technique.BARE_METAL:
             raise SpecError("this guest runs on bare metal already; choose another technique to compare")
+        if spec.host.vms[0].technique is Technique.PARAVIRTUAL:
+            raise SpecError(
+                "a paravirtual guest is another build of its kernel, so its instructions have no counterpart on bare "
+                "metal; compare what the two write to their consoles"
+            )
         self._reference = build(spec.with_technique(Technique.BARE_METAL), folder)
         self._world = build(spec, folder)
         bare = next(iter(self._reference.host.tenants.values()))

@@ -189,7 +189,7 @@ def test_a_broken_lesson_is_located(teachvm: Command, tmp_path: Path) -> None:
             "empty",
             (
                 "teachvm: the folder 'empty' holds no lesson.md, so it is no lesson; "
-                "guests are tinyos, or the path of a file\n"
+                "guests are tinyos, tinyos2, or the path of a file\n"
             ),
         ),
     ],

@@ -8,9 +8,10 @@ import pytest
 
 from teachvm.host.frames import OwnerKind
 from teachvm.isa.control import CR0_PG, CR4_PSE
-from teachvm.isa.descriptors import Segment
+from teachvm.isa.descriptors import Gate, Segment
 from teachvm.isa.paging import P
-from teachvm.vmm.region import GUEST_SLOTS, IDT_BASE, TSS_BASE, VMM_BASE, VMM_CS
+from teachvm.vmm.region import GUEST_SLOTS, IDT_BASE, STACK_TOP, TSS_BASE, VMM_BASE, VMM_CS, VMM_SS, stub
+from teachvm.vmm.techniques import Technique
 from tests.vmm.programs import RandomGuest
 from tests.vmm.room import CODE, HANDLERS, MIB, Room
 from tests.vmm.test_region import read
@@ -34,10 +35,13 @@ class Watch:
     def check(self) -> None:
         room, frames = self.room, self.room.host.frames
         region = {room.vm.region.gdt, room.vm.region.stack}
+        if room.technique is Technique.PARAVIRTUAL:
+            region |= {room.vm.region.idt, room.vm.region.tss}
         for hfn in room.machine.memory.dirty_pages():
             owner = frames.owner(hfn)
             assert hfn in self.own or hfn in region or owner == self.shadow or owner.kind is OwnerKind.FREE, owner
         self.shadow_maps_only_the_guest()
+        self.gates_lead_to_the_vmm_or_out_of_its_ring()
         self.segments_end_below_the_region()
 
     def shadow_maps_only_the_guest(self) -> None:
@@ -52,6 +56,20 @@ class Watch:
                 entry = memory.read((hfn << 12) + 4 * index, 4)
                 assert not entry & P or entry >> 12 in tables
             assert memory.read((hfn << 12) + 4 * 1023, 4) & ~0x60 == self.room.vm.region.directory_entry & ~0x60
+
+    def gates_lead_to_the_vmm_or_out_of_its_ring(self) -> None:
+        region, memory = self.room.vm.region, self.room.machine.memory
+        for vector in range(256):
+            gate = Gate.unpack(memory.read_bytes((region.idt << 12) + 8 * vector, 8))
+            assert gate is not None
+            if gate.selector == VMM_CS:
+                assert gate.offset == stub(vector)
+            else:
+                assert vector >= 0x30
+                assert gate.selector >> 3 < GUEST_SLOTS
+                assert not gate.selector & 4
+        state = memory.read_bytes(region.tss << 12, 0x68)
+        assert state[4:12] == STACK_TOP.to_bytes(4, "little") + VMM_SS.to_bytes(4, "little")
 
     def segments_end_below_the_region(self) -> None:
         for index in range(GUEST_SLOTS):

@@ -10,7 +10,11 @@ start:
         mov     ecx, BOOT_INFO_SIZE / 4
         rep movsd                       ; page 0 will not be mapped, so keep a copy
 
+%ifdef PARAVIRT
+        hypercall SET_GDT, gdt, gdt_end - gdt - 1
+%else
         lgdt    [gdt_register]
+%endif
         jmp     KERNEL_CODE:.segments
 .segments:
         mov     eax, KERNEL_DATA
@@ -20,14 +24,21 @@ start:
         xor     eax, eax
         mov     fs, eax                 ; nobody here uses FS and GS
         mov     gs, eax
+%ifdef PARAVIRT
+        hypercall SET_TRAP_TABLE, trap_table
+        hypercall SET_SHARED_INFO, shared_info
+%else
         lidt    [idt_register]
         mov     eax, TASK_STATE
         ltr     ax
+%endif
 
         call    memory_init
         call    paging_on
+%ifndef PARAVIRT
         call    interrupts_init
         call    console_init
+%endif
         call    banner
         call    processes_create
         call    timer_init
@@ -36,10 +47,12 @@ start:
 ; paging_on: from here on every address goes through the page tables.
 paging_on:
         mov     eax, [kernel_directory]
-        mov     cr3, eax
+        load_directory
+%ifndef PARAVIRT
         mov     eax, cr0
         or      eax, CR0_PG | CR0_WP
         mov     cr0, eax
+%endif
         ret
 
 ; banner: say who is there.

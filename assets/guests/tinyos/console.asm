@@ -1,5 +1,16 @@
 ; The serial console: polled output, interrupt-driven input, and printing.
 
+%ifdef PARAVIRT
+; console_write: send text.
+;   ESI  text   ECX  bytes. Changes EAX, ECX, EDX, ESI.
+console_write:
+        push    ebx
+        mov     ebx, esi
+        mov     eax, HYPERCALL_CONSOLE_WRITE
+        int     HYPERCALL_VECTOR
+        pop     ebx
+        ret
+%else
 ; console_init: 115200 baud, 8 data bits, no parity, FIFOs on, interrupt when a byte arrives.
 console_init:
         mov     esi, .setup
@@ -43,6 +54,7 @@ console_write:
         jmp     console_write
 .end:
         ret
+%endif
 
 ; print_char: send one character.
 ;   AL  character. Keeps every register.
@@ -97,12 +109,21 @@ print_hex:
 ; handle_serial: keep what has arrived, and wake who waits for it.
 ;   EBX  frame
 handle_serial:
+%ifdef PARAVIRT
+        push    ebx
+        hypercall CONSOLE_READ, arrived, 1
+        pop     ebx
+        cmp     eax, 1
+        jne     .done
+        mov     al, [arrived]
+%else
         mov     edx, SERIAL_STATUS
         in      al, dx
         test    al, 1
         jz      .done
         mov     edx, SERIAL
         in      al, dx
+%endif
         mov     ecx, [input_end]
         mov     edx, ecx
         sub     edx, [input_start]
@@ -124,8 +145,10 @@ handle_serial:
         add     ebp, PROC_SIZE
         jmp     .next
 .end:
+%ifndef PARAVIRT
         mov     al, PIC_EOI
         out     PIC1_COMMAND, al
+%endif
         ret
 
 ; input_take: the oldest byte of console input.

@@ -72,6 +72,12 @@ input_end:          dd 0                ; bytes of console input arrived so far
 last_pid:           dd 0                ; numbers are not used twice
 exec_name:          times 16 db 0       ; the name execve was given
 %endif
+%ifdef PARAVIRT
+updates_waiting:    dd 0                ; how many of the page table updates below the VMM has not been told yet
+updates:            times 2 * MOST_UPDATES dd 0
+arrived:            db 0                ; a byte of console input
+        align   4, db 0
+%endif
 boot_info:          times BOOT_INFO_SIZE db 0
 input:              times INPUT_SIZE db 0
 

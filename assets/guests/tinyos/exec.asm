@@ -27,7 +27,7 @@ sys_execve:
         jc      .failed
         ; Stand on the kernel's own tables while those of the old program go.
         mov     eax, [kernel_directory]
-        mov     cr3, eax
+        load_directory
         mov     [active_directory], eax
         pop     ecx
         pop     edx

@@ -60,9 +60,13 @@ sys_fork:
 ; flush_tlb: forget every translation.
 ; Changes EAX.
 flush_tlb:
+%ifdef PARAVIRT
+        jmp     flush_updates
+%else
         mov     eax, cr3
         mov     cr3, eax
         ret
+%endif
 
 ; share_pages: let a child have the pages its parent has; both will find them read-only, and get a copy on writing.
 ;   EAX  first linear address   ECX  behind the last   EBP  child   ESI  parent. Keeps EBX, EBP, ESI.
@@ -83,7 +87,17 @@ share_pages:
         jz      .share                  ; read-only, or copied on writing already
         and     edx, ~WRITABLE
         or      edx, COPY_ON_WRITE
+%ifdef PARAVIRT
+        push    ecx
+        push    ebp
+        mov     ebp, esi                ; the entry is the parent's
+        mov     ecx, edx
+        set_entry
+        pop     ebp
+        pop     ecx
+%else
         mov     [edi], edx
+%endif
 .share:
         call    map_entry
         jc      .none
@@ -142,12 +156,18 @@ copy_on_write:
         call    frame_free
         pop     edi
         pop     eax
-        or      edx, PRESENT | USER
+        or      edx, PRESENT | USER | TOUCHED
 .own:
         and     edx, ~COPY_ON_WRITE
         or      edx, WRITABLE
+%ifdef PARAVIRT
+        mov     ecx, edx
+        set_entry
+        call    flush_updates
+%else
         mov     [edi], edx
         invlpg  [eax]                   ; the TLB knows it as read-only
+%endif
         clc
 .end:
         ret

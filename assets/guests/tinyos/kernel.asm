@@ -7,9 +7,16 @@
 ; CPU itself reads (GDT, IDT, TSS) on a page of its own, so that nobody who watches writes to one page sees another's.
 ;
 ; One source, two versions: version2.asm defines VERSION_2, which adds processes that make others (fork, execve, wait4),
-; programs as ELF files, and pages that are copied when they are written.
+; programs as ELF files, and pages that are copied when they are written. And two builds of each: for a machine, and for
+; a VMM (paravirtual.asm defines PARAVIRT), which the kernel then calls instead of touching the hardware. What differs
+; between the two is in machine.inc and hypercalls.inc, under the same names.
 
         bits    32
+%ifdef PARAVIRT
+%include "hypercalls.inc"
+%else
+%include "machine.inc"
+%endif
 %include "constants.inc"
 
         org     KERNEL_BASE
@@ -23,6 +30,9 @@ kernel_text:
 %include "timer.asm"
 %include "console.asm"
 %include "lock.asm"
+%ifdef PARAVIRT
+%include "hypercalls.asm"
+%endif
 %ifdef VERSION_2
 %include "fork.asm"
 %include "exec.asm"

@@ -7,9 +7,14 @@ COUNT_ROUNDS        equ 3440
 ; sched_lock: enter a stretch of code that neither another CPU nor an interrupt handler may disturb.
 ; Returns EBX the flags to give back to sched_unlock. Changes EAX.
 sched_lock:
+%ifdef PARAVIRT
+        movzx   ebx, byte [shared_info + SHARED_MASK]
+        interrupts_off
+%else
         pushfd                          ; remember whether interrupts were on
         pop     ebx
         cli
+%endif
 .try:
         mov     eax, 1
         xchg    [scheduler_lock], eax
@@ -21,16 +26,29 @@ sched_lock:
 ;   EBX  the flags sched_lock returned
 sched_unlock:
         mov     dword [scheduler_lock], 0
+%ifdef PARAVIRT
+        test    ebx, ebx
+        jnz     .end
+        interrupts_on
+.end:
+%else
         push    ebx
         popfd
+%endif
         ret
 
 ; all_ended: the last program is gone. Take stock under the lock, see that the clock still ticks, and stop.
 all_ended:
-        sti
+        interrupts_on
         mov     eax, [ticks]
 .boundary:
+%ifdef PARAVIRT
+        push    eax
+        hypercall BLOCK
+        pop     eax
+%else
         hlt                             ; begin right after a tick, whatever happened before
+%endif
         cmp     eax, [ticks]
         je      .boundary
 
@@ -51,8 +69,12 @@ all_ended:
 
 ; halt: interrupts off and stop: nothing can wake this machine again.
 halt:
+%ifdef PARAVIRT
+        hypercall SHUTDOWN
+%else
         cli
         hlt
+%endif
         jmp     halt
 
 ; count_ticks: how many times the timer interrupts while the CPU goes round a loop.

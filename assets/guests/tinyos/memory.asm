@@ -156,6 +156,9 @@ directory_create:
 ; directory_free: give back all memory of a process.
 ;   EBP  process; its directory must not be in use
 directory_free:
+%ifdef PARAVIRT
+        call    release_tables          ; from here on they are ordinary memory
+%endif
         mov     eax, PROGRAM_BASE
 .image:
         call    unmap_page
@@ -216,12 +219,21 @@ map_page:
         shl     edi, 2
         add     edi, [ebp + PROC_DIRECTORY]
         or      eax, USER_PAGE
+%ifdef PARAVIRT
+        mov     ecx, eax
+        set_entry
+        call    flush_own               ; the table is looked up through it
+%else
         mov     [edi], eax
+%endif
         pop     eax
         call    entry_of
 .entry:
         lea     ecx, [edx + USER_PAGE]
-        mov     [edi], ecx
+        set_entry
+%ifdef PARAVIRT
+        call    flush_own
+%endif
         clc
         ret
 .none:
@@ -236,7 +248,12 @@ unmap_page:
         mov     edx, [edi]
         test    edx, PRESENT
         jz      .end
+%ifdef PARAVIRT
+        xor     ecx, ecx
+        set_entry
+%else
         mov     dword [edi], 0
+%endif
         push    eax
         mov     eax, edx
         call    frame_free

@@ -100,7 +100,7 @@ process_create:
 process_end:
         mov     ebp, [current]
         mov     eax, [kernel_directory]
-        mov     cr3, eax                ; stand on other tables before taking these away
+        load_directory                  ; stand on other tables before taking these away
         mov     [active_directory], eax
         call    directory_free
 %ifdef VERSION_2
@@ -139,12 +139,16 @@ return_to_user:
 ;   EBP  process
 resume:
         lea     eax, [ebp + PROC_SIZE]
+%ifdef PARAVIRT
+        hypercall STACK_SWITCH, KERNEL_DATA, eax
+%else
         mov     [tss_esp0], eax         ; its next trap is saved behind its own entry
+%endif
         mov     eax, [ebp + PROC_DIRECTORY]
         cmp     eax, [active_directory]
         je      .mapped
         mov     [active_directory], eax
-        mov     cr3, eax                ; this also empties the TLB, so only when it must be
+        load_directory                  ; this also empties the TLB, so only when it must be
 .mapped:
         lea     esp, [ebp + PROC_FRAME]
         mov     eax, USER_DATA
@@ -152,7 +156,7 @@ resume:
         mov     es, eax
         popad
         add     esp, 8                  ; vector and error code
-        iretd
+        return_from_trap
 
 ; schedule: the next runnable process after the one that ran last, in a circle.
 schedule:
@@ -177,9 +181,7 @@ schedule:
         mov     [current], ebp
         jmp     resume
 
-; idle: nobody can run; wait for an interrupt. STI lets none in before HLT waits, so none is missed.
+; idle: nobody can run; wait for an interrupt.
 idle:
-        sti
-        hlt
-        cli
+        wait_for_interrupt
         jmp     schedule

@@ -130,10 +130,13 @@ sys_brk:
         cmp     eax, esi
         jae     .end
         call    unmap_page
-        invlpg  [eax]                   ; the TLB may still hold it
+        flush_page
         add     eax, PAGE
         jmp     .next
 .end:
+%ifdef PARAVIRT
+        call    flush_updates           ; all of them at once
+%endif
         mov     eax, [ebp + PROC_BRK]
         ret
 

@@ -16,6 +16,7 @@ gdt:
         segment_descriptor 0, 0x93, 0xCF           ; KERNEL_DATA: ring 0, writable
         segment_descriptor 0, 0xFB, 0xCF           ; USER_CODE: ring 3
         segment_descriptor 0, 0xF3, 0xCF           ; USER_DATA: ring 3
+%ifndef PARAVIRT
 TSS_ADDRESS         equ tss - $$ + KERNEL_BASE
         dw      tss_end - tss - 1       ; TASK_STATE: available 32-bit TSS, ring 0
         dw      TSS_ADDRESS & 0xFFFF
@@ -23,8 +24,46 @@ TSS_ADDRESS         equ tss - $$ + KERNEL_BASE
         db      0x89
         db      0
         db      TSS_ADDRESS >> 24
+%endif
 gdt_end:
 
+%ifdef PARAVIRT
+%macro trap 3                           ; vector, lowest privilege that may use INT n, entry stub
+        db      %1, %2
+        dw      KERNEL_CODE
+        dd      %3
+%endmacro
+
+        align   PAGE, db 0
+trap_table:                             ; what SET_TRAP_TABLE tells the VMM; it ends with an address of zero
+        trap    0, 0, divide_error
+        trap    1, 0, debug_exception
+        trap    2, 0, nmi_interrupt
+        trap    3, 3, breakpoint
+        trap    4, 3, overflow
+        trap    5, 0, bound_range
+        trap    6, 0, invalid_opcode
+        trap    7, 0, device_not_available
+        trap    8, 0, double_fault
+        trap    9, 0, coprocessor_overrun
+        trap    10, 0, invalid_tss
+        trap    11, 0, segment_not_present
+        trap    12, 0, stack_fault
+        trap    13, 0, general_protection
+        trap    14, 0, page_fault
+        trap    16, 0, x87_error
+        trap    17, 0, alignment_check
+        trap    18, 0, machine_check
+        trap    19, 0, simd_error
+        trap    VECTOR_EVENT, 0, event
+        trap    VECTOR_SYSTEM_CALL, 3, system_call
+        dd      0, 0
+
+; What guest and VMM share: whether events may come, which have come, where the last page fault was.
+        align   PAGE, db 0
+shared_info:        times PAGE db 0
+
+%else
 gdt_register:
         dw      gdt_end - gdt - 1
         dd      gdt
@@ -95,3 +134,4 @@ tss_esp0:
         times tss + 102 - $ db 0
         dw      tss_end - tss           ; the I/O permission map lies beyond the end: ring 3 may use no port
 tss_end:
+%endif

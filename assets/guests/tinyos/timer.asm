@@ -1,5 +1,11 @@
 ; The interrupt controllers and the timer that drives the scheduler.
 
+%ifdef PARAVIRT
+; timer_init: a timer event every TIMER_COUNT input clocks of the 8254.
+timer_init:
+        hypercall SET_TIMER, TIMER_COUNT
+        ret
+%else
 ; interrupts_init: IRQ 0-15 become vectors 0x20-0x2F, clear of the exceptions; only timer and serial port get through.
 interrupts_init:
         mov     al, 0x11                ; ICW1: edge-triggered, two controllers, ICW4 follows
@@ -31,12 +37,15 @@ timer_init:
         mov     al, TIMER_COUNT >> 8
         out     TIMER_COUNTER_0, al
         ret
+%endif
 
 ; handle_tick: count, and let the next process run.
 ;   EBX  frame
 handle_tick:
         inc     dword [ticks]
         mov     byte [reschedule], 1
+%ifndef PARAVIRT
         mov     al, PIC_EOI
         out     PIC1_COMMAND, al
+%endif
         ret

@@ -78,12 +78,21 @@ reserved_30:
         no_error_code 30
 reserved_31:
         no_error_code 31
+%ifndef PARAVIRT
 timer_interrupt:
         no_error_code VECTOR_TIMER
 serial_interrupt:
         no_error_code VECTOR_SERIAL
+%endif
 system_call:
+%ifdef PARAVIRT
+        interrupts_off                  ; the gate leads here directly, and nobody else turns them off
+%endif
         no_error_code VECTOR_SYSTEM_CALL
+%ifdef PARAVIRT
+event:
+        no_error_code VECTOR_EVENT
+%else
 
 ; The interrupt controllers' answer when a request has gone before it was acknowledged: nothing is in service, so there
 ; is nothing to do; only the second controller leaves its line in service at the first.
@@ -94,6 +103,7 @@ spurious_slave:
         pop     eax
 spurious_master:
         iretd
+%endif
 
 ; ---- the common way --------------------------------------------------------------------------------------------------
 
@@ -110,7 +120,7 @@ trap_entry:
         mov     es, eax
         cld
         mov     ebx, esp
-        test    byte [ebx + FRAME_CS], 3
+        test    byte [ebx + FRAME_CS], FROM_PROGRAM
         jz      .in_kernel
         mov     esp, kernel_stack_top
         call    trap_dispatch
@@ -119,7 +129,7 @@ trap_entry:
         call    trap_dispatch
         popad
         add     esp, 8                  ; vector and error code
-        iretd
+        return_from_trap
 
 ; trap_dispatch: call the handler for a frame.
 ;   EBX  frame; handlers may change every register but EBX
@@ -127,10 +137,15 @@ trap_dispatch:
         mov     eax, [ebx + FRAME_VECTOR]
         cmp     eax, VECTOR_SYSTEM_CALL
         je      handle_system_call
+%ifdef PARAVIRT
+        cmp     eax, VECTOR_EVENT
+        je      handle_events
+%else
         cmp     eax, VECTOR_TIMER
         je      handle_tick
         cmp     eax, VECTOR_SERIAL
         je      handle_serial
+%endif
         cmp     eax, VECTOR_PAGE_FAULT
         je      handle_page_fault
         jmp     handle_exception
@@ -140,7 +155,7 @@ trap_dispatch:
 ; handle_page_fault: give a program the heap or stack page it touched for the first time; anything else is a mistake.
 ;   EBX  frame
 handle_page_fault:
-        test    byte [ebx + FRAME_CS], 3
+        test    byte [ebx + FRAME_CS], FROM_PROGRAM
         jz      panic
         test    dword [ebx + FRAME_ERROR], PRESENT
 %ifdef VERSION_2
@@ -148,7 +163,7 @@ handle_page_fault:
 %else
         jnz     handle_exception        ; the page is there, but not for this access
 %endif
-        mov     eax, cr2
+        fault_address
         call    demand_page
         jc      handle_exception
         ret
@@ -156,7 +171,7 @@ handle_page_fault:
 .present:                               ; not for this access; unless a copy is all that it takes
         test    dword [ebx + FRAME_ERROR], WRITABLE
         jz      handle_exception
-        mov     eax, cr2
+        fault_address
         call    copy_on_write
         jc      handle_exception
         ret
@@ -165,7 +180,7 @@ handle_page_fault:
 ; handle_exception: end the program that caused it; in the kernel itself there is no way on.
 ;   EBX  frame
 handle_exception:
-        test    byte [ebx + FRAME_CS], 3
+        test    byte [ebx + FRAME_CS], FROM_PROGRAM
         jz      panic
 %ifdef VERSION_2
         mov     ebp, [current]
@@ -181,7 +196,7 @@ handle_exception:
 ; panic: the kernel itself failed. Says where, and stops the machine.
 ;   EBX  frame
 panic:
-        cli
+        interrupts_off
         mov     esi, .panic
         call    print
         call    print_exception
@@ -210,7 +225,7 @@ print_exception:
         jne     .end
         mov     esi, .address
         call    print
-        mov     eax, cr2
+        fault_address
         call    print_hex
 .end:
         mov     al, 10

@@ -207,15 +207,33 @@ class ShadowTables:
 
         Source: Linux, virt/kvm/x86/mmu.rst, write flooding.
         """
-        tables = [key for key in self.tables if key.gfn == gfn and key.place == -1]
-        directories = [key for key in self.directories if key.gfn == gfn and key != self.active]
+        tables, directories = self._shadows_of(gfn)
         if not tables and not directories:
             return
         count = self.floods.get(gfn, 0) + 1
         if count < FLOOD:
             self.floods[gfn] = count
-            return
-        self.dropped(sum(self._evict_table(key) for key in tables), "flood")
+        else:
+            self._forget(tables, directories, "flood")
+
+    def announced(self, gfn: Gfn) -> None:
+        """The store just reported was announced by the guest: the page is a table still, however often it changes."""
+        self.floods.pop(gfn, None)
+
+    def forget(self, gfn: Gfn) -> None:
+        """The guest says that a page is no page table any more, or no directory in use."""
+        self._forget(*self._shadows_of(gfn), "forget")
+
+    def _shadows_of(self, gfn: int) -> tuple[list[TableKey], list[DirectoryKey]]:
+        return (
+            [key for key in self.tables if key.gfn == gfn and key.place == -1],
+            [key for key in self.directories if key.gfn == gfn and key != self.active],
+        )
+
+    def _forget(self, tables: list[TableKey], directories: list[DirectoryKey], cause: str) -> None:
+        gone = sum(self._evict_table(key) for key in tables)
+        if gone or cause == "flood":
+            self.dropped(gone, cause)
         for directory in directories:
             self._evict_directory(directory)
 

@@ -275,7 +275,7 @@ def test_a_true_fault_is_delivered_through_the_guests_own_idt(whole_run: Control
     after(whole_run, event)
     said = [text for text, _ in phases(whole_run)]
     assert any(text.startswith("VMM walks the guest’s tables for ") for text in said)
-    assert any(text.startswith("VMM delivers #PF(6) through the guest’s own IDT: its handler at") for text in said)
+    assert any(text.startswith("VMM delivers #PF(6) through the guest’s own table: its handler at") for text in said)
 
 
 def test_a_trace_fault_tells_of_the_store_and_of_the_dropped_shadow(whole_run: Control) -> None:
@@ -307,7 +307,7 @@ def test_the_hosts_timer_is_named_as_the_cause(whole_run: Control) -> None:
 def test_an_injected_interrupt_is_a_step_of_the_vmm(whole_run: Control) -> None:
     after(whole_run, find(whole_run, lambda one: isinstance(one, InterruptInjected)))
     said = [text for text, _ in phases(whole_run)]
-    assert said[0].startswith("VMM injects interrupt 0x20 into alpha through the guest’s own IDT: its handler at")
+    assert said[0].startswith("VMM injects interrupt 0x20 into alpha through the guest’s own table: its handler at")
 
 
 def test_a_change_of_vms_is_told_in_the_one_that_gets_the_processor(two_runs: Control) -> None:
