@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from teachvm.app import recordings
+from teachvm.app.typist import Typist
 from teachvm.guest.library import GUESTS
 from teachvm.guest.library import build as build_image
 from teachvm.host.stop import StopKind
@@ -38,6 +40,8 @@ class Stopped(Enum):
     UNTIL_REACHED = "until-reached"
     LIMIT = "limit"
     UNTIL_MISSED = "until-missed"
+    REPLAYED = "replayed"
+    DIFFERS = "differs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +77,61 @@ class UntilError(ValueError):
     """A place to stop at that is not in the language; the message quotes it and points at the character."""
 
 
-def run(spec: WorldSpec, folder: Path | None, until: str | None = None, limit: int = DEFAULT_LIMIT) -> Report:
+def run(
+    spec: WorldSpec,
+    folder: Path | None,
+    until: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    *,
+    typed: str = "",
+    record: Path | None = None,
+) -> Report:
     """Build a world and let it run to its end, to an anchor, or until `limit` instructions are complete.
+
+    Args:
+        spec: What it consists of.
+        folder: Where guests of one's own lie.
+        until: The anchor.
+        limit: Most instructions.
+        typed: What is typed on the first guest's console; see `Typist`.
+        record: Where a recording of it is written.
 
     Raises:
         SpecError, GuestError, AsmError: The world cannot be built.
         UntilError: `until` is not in the language of anchors.
+        RecordingError: It cannot be recorded.
     """
     world = build(spec, folder)
     timeline = Timeline(world)
+    typist = Typist(world, timeline, typed)
     if until is None:
-        stopped, why = _to_the_end(world, timeline, limit)
+        stopped, why = _to_the_end(world, timeline, limit, typist)
     else:
-        stopped, why = _to_an_anchor(world, timeline, until, limit)
+        stopped, why = _to_an_anchor(world, timeline, until, limit, typist)
+    if record is not None:
+        recordings.save(record, world, timeline, folder)
+    return report(world, timeline, stopped, why)
+
+
+def replay(path: Path) -> Report:
+    """Build a recorded world and bring it to the end of the recording.
+
+    Raises:
+        RecordingError: It is no recording in order.
+        OSError: It cannot be read.
+    """
+    opened = recordings.open_recording(path)
+    world, timeline, again = opened.replay()
+    while again.advance():
+        pass
+    if again.same:
+        return report(world, timeline, Stopped.REPLAYED, "the recording came to the digest it holds")
+    why = f"the recording came to another state than it holds: digest {again.expected} was recorded"
+    return report(world, timeline, Stopped.DIFFERS, why)
+
+
+def report(world: World, timeline: Timeline, stopped: Stopped, why: str) -> Report:
+    """What there is to say about a world where it stands."""
     return Report(
         stopped,
         why,
@@ -154,22 +200,28 @@ def _comfortable(guest: str, folder: Path | None, load_at: int) -> int:
     return size
 
 
-def _to_the_end(world: World, timeline: Timeline, limit: int) -> tuple[Stopped, str]:
-    if timeline.run(limit) is Outcome.LIMIT and world.stopped is None:
+def _to_the_end(world: World, timeline: Timeline, limit: int, typist: Typist) -> tuple[Stopped, str]:
+    while (outcome := timeline.run(limit - timeline.position.n, keep_going=typist.idle)) is not Outcome.LIMIT:
+        if not typist.type():
+            break
+    if outcome is Outcome.LIMIT and world.stopped is None:
         return Stopped.LIMIT, f"the limit of {limit} instructions was reached"
     return _ended(world)
 
 
-def _to_an_anchor(world: World, timeline: Timeline, until: str, limit: int) -> tuple[Stopped, str]:
+def _to_an_anchor(world: World, timeline: Timeline, until: str, limit: int, typist: Typist) -> tuple[Stopped, str]:
     scope = WorldScope(world)
     try:
-        anchor = compile_anchor(until, _known(world))
-        arrival = Journey(world, timeline, scope, anchor, anchor.stop, limit).advance()
+        anchor = compile_anchor(until, known(world))
+        journey = Journey(world, timeline, scope, anchor, anchor.stop, limit)
+        while (arrival := journey.advance(typist.idle)) is None or arrival.ending is Ending.WORLD_ENDED:
+            if not typist.type():
+                break
     except ExpressionError as error:
         raise UntilError(f"--until '{until}', character {error.offset + 1}: {error.message}") from error
     except NoValueError as error:
         raise UntilError(f"--until '{until}' has no meaning here: {error}") from error
-    assert arrival is not None, "nobody asked for a pause"
+    assert arrival is not None, "a pause is for typing"
     match arrival.ending:
         case Ending.REACHED:
             return Stopped.UNTIL_REACHED, f"{until} was reached"
@@ -193,7 +245,7 @@ def accounts(world: World, tenant: str) -> dict[str, Account]:
     return {str(row.reason.value): Account(row.count, row.cycles) for row in rows}
 
 
-def _known(world: World) -> Known:
+def known(world: World) -> Known:
     """The words an anchor may use about this world: its tenants, their labels and programs, the entry reasons."""
     tenants = {**{guest.spec.name: guest for guest in world.guests.values()}, **world.guests}
     labels: dict[str, frozenset[str]] = {}

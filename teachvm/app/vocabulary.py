@@ -28,6 +28,7 @@ from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import FaultKind
 from teachvm.vmm.hypercalls import Hypercall
 from teachvm.vmm.techniques import Paging, Technique
+from teachvm.world.recording import Recording
 
 Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
 Row = dict[str, Json]
@@ -39,8 +40,8 @@ def sections() -> dict[str, list[Row]]:
 
 
 def schemas() -> dict[str, object]:
-    """JSON Schemas of what people write, by what they describe."""
-    return {"lesson": json_schema()}
+    """JSON Schemas of files people write or exchange, by what they describe."""
+    return {"lesson": json_schema(), "recording": Recording.model_json_schema()}
 
 
 def _events() -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,14 +13,12 @@ from teachvm.cli.targets import GuestTarget, lesson_or_guest
 from teachvm.cli.wishes import guest_options, technique_of, wishes_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from teachvm.app.headless import Report
     from teachvm.world.spec import WorldSpec
 
 
 @click.command()
-@click.argument("what", metavar="LESSON|GUEST")
+@click.argument("what", metavar="LESSON|GUEST|RECORDING")
 @guest_options
 @click.option("--until", metavar="EXPR", help="Stop at a label, an event, console output or a condition.")
 @click.option(
@@ -30,14 +29,31 @@ if TYPE_CHECKING:
     metavar="N",
     help="Stop after so many instructions.",
 )
+@click.option("--input", "typed", metavar="TEXT", default="", help="Type this on the first guest's console.")
+@click.option("--record", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write a recording to F.")
 @click.option("--compare", is_flag=True, help="Name the first difference a guest can see from bare metal instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def run(what: str, until: str | None, limit: int, compare: bool, as_json: bool, **given: Any) -> int:
-    """Run a lesson's world, or one guest, and report.
+def run(
+    what: str,
+    until: str | None,
+    limit: int,
+    typed: str,
+    record: Path | None,
+    compare: bool,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Run a lesson's world, or one guest, and report; or a recording, to its end.
 
     What is reported: consoles, VMM entries by reason, why and at which moment it stopped, and the digest of all state
     there. Exit codes: 0 ended well or --until reached, 1 the guest failed or ended before --until, 2 the guest does
     not assemble, 3 limit reached, 4 the lesson or the command line is wrong.
+
+    --input is typed a line at a time: when the guest has read what was typed before and waits (HLT), or has gone on
+    for 100 000 instructions. In TEXT, \\n is Enter. The same command types at the same moments, always.
+
+    A recording holds the guest, what was typed and when, and the digest at the end: it is executed again and must
+    come to the same digest, or the exit code is 1.
 
     \b
     Examples:
@@ -47,23 +63,49 @@ def run(what: str, until: str | None, limit: int, compare: bool, as_json: bool, 
       teachvm run mine.asm --limit 20000              a guest of your own
       teachvm run kernel.elf --memory 64              an ELF or multiboot kernel, with 64 MiB
       teachvm run 3 --until "trap('cli', nth=2)"
+      teachvm run tinyos --input "ls\\n" --record it.json   type, and keep what happened
+      teachvm run it.json                             the same again, digest compared
       teachvm run 3 --compare                         the first difference from bare metal, and why
     """  # noqa: D301 - \b is click's own mark for lines it must not fill
-    from teachvm.app import headless
+    from teachvm.app import headless, recordings
+    from teachvm.world.recording import RecordingError
 
-    spec, folder = _world(what, given)
-    if compare:
-        return _compare(spec, folder, limit, as_json)
     try:
-        report = headless.run(spec, folder, until, limit)
+        if recordings.is_recording(Path(what)):
+            _alone(what, until=until, typed=typed, record=record, compare=compare, **given)
+            report = headless.replay(Path(what))
+        else:
+            spec, folder = _world(what, given)
+            if compare:
+                return _compare(spec, folder, limit, as_json)
+            report = headless.run(spec, folder, until, limit, typed=_keys(typed), record=record)
     except headless.UntilError as error:
         raise CommandError(str(error)) from error
+    except RecordingError as error:
+        raise CommandError(f"{what}: {error}" if record is None else f"{record}: {error}") from error
     click.echo(json.dumps(_data(report), indent=2) if as_json else _text(report))
-    if report.stopped in (headless.Stopped.ENDED_WELL, headless.Stopped.UNTIL_REACHED):
+    if report.stopped.value in _WELL:
         return ExitCode.ENDED_WELL
     if as_json:
         click.echo(f"teachvm: {report.why}", err=True)
     return ExitCode.LIMIT if report.stopped is headless.Stopped.LIMIT else ExitCode.FAILED
+
+
+_WELL = frozenset(("ended-well", "until-reached", "replayed"))
+
+
+def _keys(text: str) -> str:
+    """What a person types for a text of the command line."""
+    return text.replace("\\n", "\n")
+
+
+def _alone(what: str, **given: Any) -> None:
+    """A recording says itself what runs, how far, and what is typed."""
+    extra = [f"--{'input' if name == 'typed' else name}" for name, value in given.items() if value]
+    if extra:
+        raise CommandError(
+            f"{what} is a recording, which says itself what happens: {' and '.join(extra)} is not for it"
+        )
 
 
 def _world(what: str, given: dict[str, Any]) -> tuple[WorldSpec, Path | None]:

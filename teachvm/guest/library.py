@@ -186,6 +186,24 @@ def build(
     return link(_program_name(guest), kernel, parts, carried=carried, files=files)
 
 
+def files_of(guest: str, programs: Iterable[tuple[str, int]], folder: Folder | None) -> dict[str, bytes]:
+    """Every file of `folder` that `build` reads for a guest, by its name there; nothing of what is shipped.
+
+    Raises:
+        GuestError, AsmError: As `build`.
+    """
+    if folder is None:
+        return {}
+    found: dict[str, bytes] = {}
+    for name in (guest, *(name for name, _ in programs)):
+        if name in GUESTS or (name is not guest and not name.endswith(SOURCE_SUFFIX)):
+            continue
+        found[name] = _content(name, folder)
+        if foreign.format_of(found[name]) is Format.SOURCE:
+            found.update(_ASSEMBLIES.files(folder, name))
+    return found
+
+
 def _content(name: str, folder: Folder) -> bytes:
     try:
         return FolderResolver(folder).read(name, foreign.MOST_BYTES)
@@ -263,6 +281,11 @@ class _Assemblies:
             self._made.pop(next(iter(self._made)))
         self._made[folder, name] = assembly, files.read_files
         return assembly
+
+    def files(self, folder: Path, name: str) -> dict[str, bytes]:
+        """What an assembled source was made from, by name; raises as `assembly`."""
+        self.assembly(folder, name)
+        return self._made[folder, name][1]
 
 
 _ASSEMBLIES: Final = _Assemblies()

@@ -95,6 +95,10 @@ class MemoryEdited:
         memory.write_bytes(self.address, self.content)
 
 
+Given = ConsoleTyped | DerivedDropRequested | RegisterEdited | MemoryEdited
+"""Everything that can come into a world from outside; what a recording may hold."""
+
+
 def _processor(world: World, guest: str) -> Cpu:
     tenant = world.host.tenants[guest]
     if isinstance(tenant, Vm):

@@ -201,3 +201,43 @@ def test_what_is_not_there_is_named(
     monkeypatch.chdir(tmp_path)
     done = teachvm("run", word)
     assert (done.code, done.out, done.err) == (4, "", line)
+
+
+ECHO = HEAD + (
+    "    mov esp, 0x18000\n.again:\n    mov dx, 0x3fd\n.wait:\n    in al, dx\n    test al, 1\n    jz .wait\n"
+    "    mov dx, 0x3f8\n    in al, dx\n    out dx, al\n    cmp al, 'q'\n    jne .again\n    cli\n    hlt\n"
+)
+
+
+def test_what_is_typed_comes_at_the_guests_own_moments_and_a_recording_of_it_replays(
+    teachvm: Command, guest: Callable[[str], str]
+) -> None:
+    command = ("run", guest(ECHO), "--technique", "bare-metal", "--input", r"one\ntwo q", "--json")
+    done = teachvm(*command, "--record", "it.json")
+    assert done.code == 0
+    whole = data(done)
+    assert whole["console"]["host"] == "one\ntwo q"
+    assert data(teachvm(*command)) == whole
+    again = teachvm("run", "it.json", "--json")
+    assert again.code == 0
+    assert {**data(again), "stopped": 0, "why": 0} == {**whole, "stopped": 0, "why": 0}
+    assert data(again)["stopped"] == "replayed"
+
+
+def test_a_recording_that_comes_to_another_digest_fails_and_says_so(
+    teachvm: Command, guest: Callable[[str], str]
+) -> None:
+    teachvm("run", guest(ENDS), "--record", "it.json")
+    text = Path("it.json").read_text(encoding="utf-8")
+    digest = json.loads(text)["end"]["digest"]
+    Path("it.json").write_text(text.replace(digest, "0" * 32), encoding="utf-8")
+    done = teachvm("run", "it.json")
+    assert done.code == 1
+    assert "came to another state than it holds" in done.out
+    Path("it.json").write_text(text.replace('"version": 1', '"version": 9'), encoding="utf-8")
+    done = teachvm("run", "it.json")
+    assert (done.code, done.err.count("\n")) == (4, 1)
+    assert "newer teachvm" in done.err
+    done = teachvm("run", "it.json", "--until", "trap")
+    assert (done.code, done.err.count("\n")) == (4, 1)
+    assert "--until is not for it" in done.err
