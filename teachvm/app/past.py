@@ -35,6 +35,7 @@ from teachvm.vmm.events import (
     VcpuSwitched,
     VmmEntered,
 )
+from teachvm.vmm.vmx.events import NestedFilled, VmExited
 
 VMM_STEPS: Final = (
     GuestResumed,
@@ -49,6 +50,7 @@ VMM_STEPS: Final = (
     ShadowDropped,
     VcpuSwitched,
     VcpuBlocked,
+    NestedFilled,
 )
 """What a VMM does after an entry, the resume included."""
 Cause = ExceptionRaised | InterruptAccepted | SoftwareInterrupted
@@ -118,6 +120,8 @@ def _virtual(snapshot: Snapshot, n: int, vm: str) -> list[Episode]:
             cause = number, event
         elif isinstance(event, VmmEntered):
             current = None
+            if isinstance(event, VmExited):
+                cause = None  # what non-root mode delivered by itself before is another story
             if event.vm == vm:
                 current = Episode(event.eip, entered=event)
                 if cause is not None:

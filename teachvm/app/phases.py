@@ -28,7 +28,6 @@ from teachvm.vmm.engines.classify import BY_MNEMONIC
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import (
     FaultClassified,
-    FaultKind,
     FaultReflected,
     HypercallMade,
     InstructionDecoded,
@@ -37,6 +36,8 @@ from teachvm.vmm.events import (
     ShadowFilled,
     VmmEntered,
 )
+from teachvm.vmm.faults import FaultKind
+from teachvm.vmm.vmx.events import NestedFilled
 
 TIMER_LINE: Final = 0
 BY_INSTRUCTION: Final = frozenset((*BY_MNEMONIC.values(), EntryReason.MOV_CR, EntryReason.MOV_DR))
@@ -221,7 +222,7 @@ def _after_entry(entered: VmmEntered) -> list[Text]:
     return []
 
 
-_LAST_WORDS: Final = (InstructionEmulated, HypercallMade, ShadowFilled, FaultReflected, InterruptInjected)
+_LAST_WORDS: Final = (InstructionEmulated, HypercallMade, ShadowFilled, NestedFilled, FaultReflected, InterruptInjected)
 """What the VMM does last before it lets the guest go on."""
 _EXECUTES: Final[Text] = (words("VMM executes it on the VCPU"),)
 _CERTAIN_FAULT: Final[dict[FaultKind, Text]] = {
@@ -230,6 +231,7 @@ _CERTAIN_FAULT: Final[dict[FaultKind, Text]] = {
     FaultKind.DIRTY: (words("VMM fills the shadow entry, writable now"),),
     FaultKind.TRACE: (words("VMM reads the instruction and makes the store itself"),),
     FaultKind.MMIO: (words("VMM reads the instruction and asks its device model"),),
+    FaultKind.NESTED: (words("VMM fills the nested entry"),),
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from teachvm.app.assisted import ASSISTED
 from teachvm.app.notation import count, hex32, hexbytes, plural
 from teachvm.app.phrases import (
     changes_span,
@@ -28,6 +29,7 @@ from teachvm.isa.exceptions import Vector
 from teachvm.machine import events as machine
 from teachvm.trace.events import Event
 from teachvm.vmm import events as vmm
+from teachvm.vmm.faults import FaultKind
 from teachvm.vmm.hypercalls import Hypercall
 from teachvm.vmm.region import VMM_BASE
 from teachvm.world.events import WorldEnded
@@ -171,11 +173,12 @@ def _instruction_emulated(event: vmm.InstructionEmulated) -> Said:
 
 _NEVER: Final = ", and the guest never sees the fault"
 _CLASSIFIED: Final = {
-    vmm.FaultKind.TRUE: ("a ", "true fault", "the guest’s own tables forbid ", ", and the guest gets its #PF"),
-    vmm.FaultKind.HIDDEN: ("a ", "hidden fault", "the guest’s tables allow ", _NEVER),
-    vmm.FaultKind.DIRTY: ("a ", "hidden fault", "the first write to the page of ", _NEVER),
-    vmm.FaultKind.TRACE: ("a ", "trace fault", "the guest writes to its own table at ", _NEVER),
-    vmm.FaultKind.MMIO: ("", "device memory", "no RAM lies behind ", _NEVER),
+    FaultKind.TRUE: ("a ", "true fault", "the guest’s own tables forbid ", ", and the guest gets its #PF"),
+    FaultKind.HIDDEN: ("a ", "hidden fault", "the guest’s tables allow ", _NEVER),
+    FaultKind.DIRTY: ("a ", "hidden fault", "the first write to the page of ", _NEVER),
+    FaultKind.TRACE: ("a ", "trace fault", "the guest writes to its own table at ", _NEVER),
+    FaultKind.MMIO: ("", "device memory", "no RAM lies behind ", _NEVER),
+    FaultKind.NESTED: ("a ", "nested fault", "the nested tables lack a page behind ", _NEVER),
 }
 """What the walk found, called so, because of an address, and what comes of it."""
 
@@ -355,5 +358,6 @@ SENTENCES: Final[dict[type[Event], Callable[[Any], Said]]] = {
     vmm.UnitInvalidated: _unit_invalidated,
     vmm.CacheFlushed: _cache_flushed,
     WorldEnded: _world_ended,
+    **ASSISTED,
 }
 """Every kind of event, and its sentence."""

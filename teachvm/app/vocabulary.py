@@ -11,6 +11,7 @@ from dataclasses import fields
 
 import teachvm.machine.events
 import teachvm.vmm.events
+import teachvm.vmm.vmx.events
 import teachvm.world.events  # noqa: F401 - events enter their table by being declared, here and in the lines above
 from teachvm.app.keys import KEYS
 from teachvm.guest.library import GUESTS, PROGRAMS
@@ -25,7 +26,7 @@ from teachvm.lesson.schema import Closed, FrontMatter
 from teachvm.trace.events import EVENTS, Event
 from teachvm.trace.grain import Grain
 from teachvm.vmm.entries import EntryReason
-from teachvm.vmm.events import FaultKind
+from teachvm.vmm.faults import FaultKind
 from teachvm.vmm.hypercalls import Hypercall
 from teachvm.vmm.techniques import Paging, Technique
 from teachvm.world.recording import Recording
@@ -82,7 +83,12 @@ def _techniques() -> Iterator[Row]:
 
 def _paging() -> Iterator[Row]:
     for paging in Paging:
-        yield {"name": paging.value, "label": paging.label, "available": paging.available}
+        yield {
+            "name": paging.value,
+            "label": paging.label,
+            "short_label": paging.short_label,
+            "explanation": paging.explanation,
+        }
 
 
 def _guests() -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Final, Protocol
 
 from teachvm.host.costs import CostModel
@@ -13,6 +14,8 @@ from teachvm.machine.computer import Machine
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.exceptions import Interruption
 from teachvm.machine.interrupts import deliver_through_idt
+from teachvm.machine.mmu import walk_two_levels
+from teachvm.machine.registers import goes_on
 from teachvm.trace.recorder import Recorder
 from teachvm.trace.state import Registry
 
@@ -84,6 +87,7 @@ class Host:
         "tenants",
         "caught",
         "_running",
+        "_root_deliver",
     )
 
     def __init__(
@@ -109,6 +113,7 @@ class Host:
         self.caught: Interruption | None = None
         """What the processor delivered last, for whoever owns its exceptions; taken right after the step."""
         self._running: Tenant | None = None
+        self._root_deliver: Callable[[Cpu, Interruption], None] = deliver_through_idt
 
     def restored(self) -> None:
         """Find the running tenant again; a stop inside a unit may have left something caught."""
@@ -144,7 +149,15 @@ class Host:
 
     def take_exceptions(self) -> None:
         """Catch what the processor delivers: first through the IDT, as always, then to the tenant that runs."""
-        self.machine.cpu.deliver = self._first_level
+        self._root_deliver = self.machine.cpu.deliver = self._first_level
+
+    def own_processor(self) -> None:
+        """Give the processor's hooks the host's own answers again, after a mode for guests had others."""
+        cpu = self.machine.cpu
+        cpu.deliver = self._root_deliver
+        cpu.walker, cpu.second_level = walk_two_levels, False
+        cpu.intercept = cpu.control_view = None
+        cpu.delivery_fault = goes_on
 
     def _first_level(self, cpu: Cpu, interruption: Interruption) -> None:
         deliver_through_idt(cpu, interruption)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -94,26 +94,20 @@ def _identifier(value: str) -> str:
 
 
 def _technique(value: object) -> Technique:
-    return _available(Technique(_word(value, [technique.value for technique in Technique])))
+    choice = Technique(_word(value, [technique.value for technique in Technique]))
+    if not choice.available:
+        raise wrong(f"'{choice.value}' is not in this version yet")
+    return choice
 
 
 def _paging(value: object) -> Paging:
-    return _available(Paging(_word(value, [paging.value for paging in Paging])))
+    return Paging(_word(value, [paging.value for paging in Paging]))
 
 
 def _word(value: object, words: list[str]) -> str:
     if not isinstance(value, str) or value not in words:
         raise PydanticCustomError("unknown_word", "unknown word", {"word": str(value), "known": words})
     return value
-
-
-_Choice = TypeVar("_Choice", Technique, Paging)
-
-
-def _available(choice: _Choice) -> _Choice:
-    if not choice.available:
-        raise wrong(f"'{choice.value}' is not in this version yet")
-    return choice
 
 
 def _one(value: int) -> int:

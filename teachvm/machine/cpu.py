@@ -304,6 +304,7 @@ class Cpu(Debugging):
     def restored(self) -> None:
         """State was set from outside: drop everything derived from it."""
         self.arm()
+        self.delivering = None
         self.forget_window()
         if self.tlb is not None:
             self.tlb.forget()
@@ -354,12 +355,14 @@ class Cpu(Debugging):
 
         Source: Intel SDM Vol. 1, §19.5.2.
         """
-        if self.cpl > iopl(self.eflags):
-            self._require_in_bitmap(port, size)
+        self.permit_port(port, size)
         if self._port_spots:
             self.accessed_port(port, size)
 
-    def _require_in_bitmap(self, port: int, size: int) -> None:
+    def permit_port(self, port: int, size: int) -> None:
+        """The permission alone, as `require_port` asks for it."""
+        if self.cpl <= iopl(self.eflags):
+            return
         tss = self.tr
         if not tss.present or tss.type not in (TSS_32, TSS_32_BUSY) or tss.limit < TSS_IO_MAP + 1:
             raise general_protection()

@@ -125,8 +125,8 @@ def _interceptable(operation: Operation, execute: Execute) -> Execute:
     """
 
     def ask(cpu: Cpu) -> int | None:
-        if cpu.intercept is not None:
-            cpu.intercept(operation)
+        if cpu.intercept is not None and cpu.intercept(operation):
+            return None
         return execute(cpu)
 
     return ask

@@ -74,8 +74,9 @@ class Registers:
     completes; until then `eip` names the instruction itself.
 
     Hooks, each with a default that costs nothing: `intercept` is asked before an instruction whose row has an
-    intercept; `delivery_fault` is told of a fault met while `delivering` an interruption, before it is delivered
-    instead; `control_view` changes what software reads of a control register. The first two may raise `Intercepted`.
+    intercept, and answers whether it is done already; `delivery_fault` is told of a fault met while `delivering` an
+    interruption, before it is delivered instead; `control_view` changes what software reads of a control register. The
+    first two may raise `Intercepted`.
     """
 
     STATE: ClassVar[tuple[str, ...]] = (
@@ -145,8 +146,8 @@ class Registers:
         self.tsc_offset = 0
         self.stopped: StopReason | None = None
         self.stop_detail = ""
-        self.intercept: Callable[[Operation], None] | None = None
-        self.delivery_fault: Callable[[Interruption, Fault], None] = _goes_on
+        self.intercept: Callable[[Operation], bool] | None = None
+        self.delivery_fault: Callable[[Interruption, Fault], None] = goes_on
         self.delivering: Interruption | None = None
         self.control_view: Callable[[int, int], int] | None = None
         self._ram: Memory | None = memory.ram
@@ -183,5 +184,5 @@ class Registers:
         return CpuStopped(reason, detail)
 
 
-def _goes_on(first: Interruption, second: Fault) -> None:
+def goes_on(first: Interruption, second: Fault) -> None:
     """Nobody takes a fault during delivery away."""

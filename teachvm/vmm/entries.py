@@ -15,11 +15,13 @@ _ROBIN_IRVINE: Final = "Robin & Irvine, USENIX Security 2000"
 class EntryKind(Enum):
     """How the guest was left; the value is the milestone's word in lessons.
 
-    Source: the words are those of Adams & Agesen, ASPLOS 2006: a deprivileged guest traps, translated code calls out.
+    Source: the words are those of Adams & Agesen, ASPLOS 2006: a deprivileged guest traps, translated code calls out,
+    a guest in non-root mode exits.
     """
 
     TRAP = "trap"
     CALLOUT = "callout"
+    EXIT = "exit"
 
     @property
     def explanation(self) -> str:
@@ -27,6 +29,7 @@ class EntryKind(Enum):
         return {
             EntryKind.TRAP: "An exception or interrupt of the processor stopped the guest.",
             EntryKind.CALLOUT: "Translated code called the VMM, because it was written to do so.",
+            EntryKind.EXIT: "The processor left its mode for guests, because the control structure asks for it.",
         }[self]
 
 
@@ -193,6 +196,20 @@ class EntryReason(Enum):
         "hypercall",
         "The guest's kernel knows of the VMM and asks it for something, as a program asks a kernel.",
         "Barham et al., SOSP 2003, §3.2",
+    )
+    NESTED_VIOLATION = (
+        "nested-violation",
+        "nested-table violation",
+        "hidden-fault",
+        "The nested tables lack a guest-physical page the hardware needs: filled, and the guest never knows.",
+        "Intel SDM Vol. 3C, §28.2.3 (EPT violations); Bhargava et al., ASPLOS 2008",
+    )
+    CPUID = (
+        "cpuid",
+        "cpuid",
+        "trap",
+        "The guest asks what processor this is; in non-root mode that always exits, so that the VMM answers.",
+        "Intel SDM Vol. 3C, §25.1.2 (instructions that cause VM exits unconditionally)",
     )
     EXTERNAL_INTERRUPT = (
         "external-interrupt",

@@ -47,6 +47,13 @@ class Technique(Enum):
         return self in _BUILT
 
     @property
+    def pagings(self) -> tuple[Paging, ...]:
+        """Who may translate guest-physical addresses under this technique; the first is what it does unasked."""
+        if self is Technique.HARDWARE_ASSIST:
+            return (Paging.SHADOW, Paging.NESTED)
+        return () if self in (Technique.BARE_METAL, Technique.EMULATION) else (Paging.SHADOW,)
+
+    @property
     def unavailable_because(self) -> str | None:
         """The sentence a disabled button shows; None where the technique is available."""
         return None if self.available else f"{self.label} is not in this version yet."
@@ -64,20 +71,24 @@ class Paging(Enum):
         return {Paging.SHADOW: "Shadow page tables", Paging.NESTED: "Nested page tables"}[self]
 
     @property
-    def available(self) -> bool:
-        """Whether this version can run a guest this way."""
-        return self is Paging.SHADOW
+    def short_label(self) -> str:
+        """The name on a button."""
+        return {Paging.SHADOW: "Shadow", Paging.NESTED: "Nested"}[self]
 
     @property
-    def unavailable_because(self) -> str | None:
-        """The sentence a disabled choice shows; None where it is available."""
-        return None if self.available else f"{self.label} are not in this version yet."
+    def explanation(self) -> str:
+        """One sentence: who walks what on a TLB miss."""
+        return {
+            Paging.SHADOW: "The VMM keeps tables from gVA to hPA in step with the guest’s, and the CPU walks those.",
+            Paging.NESTED: "The CPU walks the guest’s tables, and the VMM’s for each guest-physical address it meets.",
+        }[self]
 
 
 _BUILT: Final = frozenset(
     (
         Technique.BARE_METAL,
         Technique.TRAP_AND_EMULATE,
+        Technique.HARDWARE_ASSIST,
         Technique.PARAVIRTUAL,
         Technique.EMULATION,
     )

@@ -30,6 +30,7 @@ from teachvm.machine.cpu import Cpu
 from teachvm.machine.events import HandlerEntered, PageWalked
 from teachvm.machine.exceptions import Interruption
 from teachvm.machine.interrupts import deliver_through_idt
+from teachvm.machine.operation import Operation
 from teachvm.trace.events import Event
 from teachvm.trace.recorder import Recorder
 from teachvm.vmm.addresses import Gva
@@ -78,13 +79,20 @@ class SoftwareCpu(Cpu):
     to be flushed is flushed there.
     """
 
-    DERIVED: ClassVar[tuple[str, ...]] = (*Cpu.DERIVED, "page_flushed", "all_flushed")
+    DERIVED: ClassVar[tuple[str, ...]] = (*Cpu.DERIVED, "page_flushed", "all_flushed", "given")
 
     def __init__(self, name: str, memory: GuestMemory, board: Board, recorder: Recorder) -> None:
         super().__init__(name, memory, board.ports, recorder, None)
         self.interrupts = board.pic
         self.page_flushed: Callable[[Gva], None] = _ignore_page
         self.all_flushed: Callable[[], None] = _ignore_all
+        self.given: Operation | None = None
+        """The next instruction, if the VMM has been told it and need not read it."""
+
+    def _fetch(self, eip: int) -> Operation:
+        """The instruction at CS:EIP, or the one the VMM knows to be there."""
+        given, self.given = self.given, None
+        return super()._fetch(eip) if given is None else given
 
     def flush_tlb(self, cause: str) -> None:
         """A load of CR3, or a change of PG or PSE."""
@@ -136,7 +144,7 @@ class Vcpu:
         self.cpu = cpu = SoftwareCpu(name, memory, board, self._quiet)
         cpu.page_flushed = shadow.drop_page
         cpu.all_flushed = self._flushed
-        cpu.deliver = self._deliver
+        cpu.deliver = self.deliver
         region = shadow.region
         self.gdt = ShadowGdt(memory, region, shadow)
         self.region = region
@@ -168,7 +176,8 @@ class Vcpu:
     def _flushed(self) -> None:
         self.flush = True
 
-    def _deliver(self, cpu: Cpu, interruption: Interruption) -> None:
+    def deliver(self, cpu: Cpu, interruption: Interruption) -> None:
+        """Deliver through the guest's own IDT, in software; `delivered` says what it was."""
         self.delivered = interruption
         deliver_through_idt(cpu, interruption)
 

@@ -6,7 +6,7 @@ Pure functions over anything that has the attributes of a processor, so that a v
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from teachvm.isa.descriptors import Segment, TableRegister
@@ -16,6 +16,7 @@ from teachvm.vmm.breakpoints import seen
 from teachvm.vmm.deprivilege import virtual_flags, virtual_selector
 from teachvm.vmm.descriptors import guest_descriptor
 from teachvm.vmm.region import unpack_frame
+from teachvm.vmm.techniques import Paging
 
 
 class Processor(Protocol):
@@ -154,6 +155,9 @@ def guest_state(vcpu: Processor, held: Held, table: bytes, hardware: Processor, 
     """
     if not held.in_guest:
         return state_of(vcpu)
+    paging = getattr(held, "paging", None)
+    if paging is not None:
+        return state_in_non_root_mode(vcpu, hardware, paging)
     regs, segs, eip, eflags, cpl = list(hardware.regs), list(hardware.segs), hardware.eip, hardware.eflags, hardware.cpl
     if cpl == 0:
         eip, cs, eflags, regs[ESP], ss = unpack_frame(frame)
@@ -179,6 +183,17 @@ def guest_state(vcpu: Processor, held: Held, table: bytes, hardware: Processor, 
         virtual_ring(cpl),
         False,
     )
+
+
+def state_in_non_root_mode(vcpu: Processor, hardware: Processor, paging: Paging) -> GuestState:
+    """What a guest sees while the hardware runs it in non-root mode: the hardware's registers are its own.
+
+    Only under shadow paging are the control registers the VMM's; what the guest reads of them is in the VCPU.
+    """
+    state = state_of(hardware)
+    if paging is Paging.NESTED:
+        return state
+    return replace(state, cr0=vcpu.cr0, cr3=vcpu.cr3, cr4=vcpu.cr4)
 
 
 def same_or_loaded(installed: Segment, selector: int) -> Segment:

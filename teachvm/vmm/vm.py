@@ -12,6 +12,7 @@ from teachvm.machine.computer import devices_for
 from teachvm.trace.state import Registry
 from teachvm.vmm.addresses import Gpa
 from teachvm.vmm.engines.emulation import Emulation
+from teachvm.vmm.engines.hardware import HardwareAssist
 from teachvm.vmm.engines.paravirtual import Paravirtual
 from teachvm.vmm.engines.protocol import Engine
 from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
@@ -20,11 +21,13 @@ from teachvm.vmm.events import ShadowDropped
 from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.shadow import DEFAULT_BUDGET, LEAST_BUDGET, ShadowTables
 from teachvm.vmm.region import REGION_FRAMES, VmmRegion
-from teachvm.vmm.techniques import Technique
+from teachvm.vmm.techniques import Paging, Technique
 from teachvm.vmm.vcpu import Vcpu
+from teachvm.vmm.vmx.vcpu import NonRootVcpu
 
 ENGINES: dict[Technique, Callable[[Vm], Engine]] = {
     Technique.TRAP_AND_EMULATE: TrapAndEmulate,
+    Technique.HARDWARE_ASSIST: HardwareAssist,
     Technique.PARAVIRTUAL: Paravirtual,
     Technique.EMULATION: Emulation,
 }
@@ -86,6 +89,7 @@ class Vm:
         memory_bytes: int,
         *,
         technique: Technique = Technique.TRAP_AND_EMULATE,
+        paging: Paging = Paging.SHADOW,
         start_frame: int = 0,
         shadow_budget: int = DEFAULT_BUDGET,
         debug_ports: bool = False,
@@ -97,6 +101,7 @@ class Vm:
             name: Unique on that host.
             memory_bytes: Guest RAM, a multiple of 4096.
             technique: How to run it.
+            paging: Who translates guest-physical addresses, where the technique has the choice.
             start_frame: Lowest host frame for guest RAM; what lies below stays free for the VMM.
             shadow_budget: Most host frames for shadow tables.
             debug_ports: See `devices_for`.
@@ -117,9 +122,13 @@ class Vm:
         self.slept_at = 0
         self.region = VmmRegion(host, name)
         self.memory = GuestMemory(host, name, memory_bytes, start=start_frame)
-        self.shadow = ShadowTables(self.memory, self.region, name, shadow_budget)
+        assisted = technique is Technique.HARDWARE_ASSIST
+        self.shadow = ShadowTables(self.memory, self.region, name, shadow_budget, reserved=not assisted)
         self.board = devices_for(name, self.guest_time, host.recorder, debug_ports=debug_ports)
-        self.vcpu = Vcpu(name, host, self.memory, self.board, self.shadow)
+        if assisted:
+            self.vcpu: Vcpu = NonRootVcpu(name, host, self.memory, self.board, self.shadow, paging)
+        else:
+            self.vcpu = Vcpu(name, host, self.memory, self.board, self.shadow)
         self.vcpu.cpu.tsc = self.guest_time
         self.vcpu.cpu.budget = lambda: min(MOST_ITERATIONS, max(1, self.board.timer.due - self.time))
         self.ledger = Ledger()

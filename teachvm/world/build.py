@@ -68,7 +68,14 @@ def _bare(host: Host, vm: VmSpec, image: Image) -> Guest:
 
 
 def _virtual(host: Host, asked: VmSpec, image: Image) -> Guest:
-    vm = Vm(host, asked.name, asked.memory_bytes, technique=asked.technique, debug_ports=asked.debug_ports)
+    vm = Vm(
+        host,
+        asked.name,
+        asked.memory_bytes,
+        technique=asked.technique,
+        paging=asked.paging,
+        debug_ports=asked.debug_ports,
+    )
     loader.load(image, asked.memory_bytes, vm.memory.write_bytes)
     loader.start(vm.vcpu.cpu, image)
     vm.vcpu.cpu.restored()

@@ -40,6 +40,11 @@ class VmSpec:
     load_at: int = 0
     debug_ports: bool = False
 
+    def run_by(self, technique: Technique, paging: Paging | None = None) -> VmSpec:
+        """The same guest run by another technique; who translates for it stays, if the technique has that choice."""
+        wanted = paging or self.paging
+        return replace(self, technique=technique, paging=wanted if wanted in technique.pagings else Paging.SHADOW)
+
 
 @dataclass(frozen=True, slots=True)
 class HostSpec:
@@ -60,9 +65,7 @@ class WorldSpec:
 
     def with_technique(self, technique: Technique, vm: str | None = None) -> WorldSpec:
         """The same world with one guest, or every guest, run by another technique."""
-        vms = tuple(
-            replace(spec, technique=technique) if vm is None or spec.name == vm else spec for spec in self.host.vms
-        )
+        vms = tuple(spec.run_by(technique) if vm is None or spec.name == vm else spec for spec in self.host.vms)
         return replace(self, host=replace(self.host, vms=vms))
 
     def with_cost(self, key: str, cycles: int) -> WorldSpec:
@@ -98,6 +101,8 @@ def check(spec: WorldSpec) -> None:
     for vm in host.vms:
         if vm.memory_bytes > MAX_GUEST_MEMORY_BYTES or vm.memory_bytes % PAGE:
             raise SpecError(f"{vm.name} cannot have {vm.memory_bytes} bytes of memory: whole pages, at most 256 MiB")
+        if vm.paging is Paging.NESTED and vm.paging not in vm.technique.pagings:
+            raise SpecError(f"{vm.name}: nested page tables need technique {Technique.HARDWARE_ASSIST.value}")
         if not vm.technique.available:
             raise SpecError(f"technique {vm.technique.value} is not in this version yet")
     needed = sum(vm.memory_bytes for vm in host.vms) + (0 if bare else VMM_RESERVE_BYTES * len(host.vms))

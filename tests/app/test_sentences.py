@@ -9,7 +9,8 @@ from teachvm.app.sentences import SENTENCES, plainly, say
 from teachvm.machine.events import PageWalked, PortAccessed
 from teachvm.trace.events import EVENTS
 from teachvm.trace.moment import Moment
-from teachvm.vmm.events import FaultKind, InstructionEmulated
+from teachvm.vmm.events import InstructionEmulated
+from teachvm.vmm.faults import FaultKind
 
 AT = Moment(7, 1)
 

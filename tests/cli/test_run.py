@@ -145,7 +145,6 @@ def test_an_until_beyond_the_limit_is_the_limit(teachvm: Command) -> None:
         (["--until", "at('sched_unlok')"], "did you mean 'sched_unlock'"),
         (["--until", "__import__('os').system('true')"], "--until"),
         (["--technique", "trap-and-emulat"], "did you mean 'trap-and-emulate'"),
-        (["--technique", "hardware-assist"], "not in this version yet"),
         (["--limit", "0"], "--limit"),
     ],
 )

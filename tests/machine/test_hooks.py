@@ -14,7 +14,7 @@ from teachvm.machine.tlb import TlbEntry
 from tests.machine.pc import CODE, DATA, Pc
 
 
-def take(operation: Operation) -> None:
+def take(operation: Operation) -> bool:
     raise Intercepted(operation.insn.row.mnemonic)
 
 

@@ -36,7 +36,7 @@ from teachvm.trace.state import Registry
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import VmmEntered
 from teachvm.vmm.memory.shadow import LEAST_BUDGET
-from teachvm.vmm.techniques import Technique
+from teachvm.vmm.techniques import Paging, Technique
 from teachvm.vmm.vm import Vm
 
 MIB = 1 << 20
@@ -131,8 +131,10 @@ class Room:
         budget: int = LEAST_BUDGET,
         quantum: int = 4_000,
         technique: Technique = Technique.TRAP_AND_EMULATE,
+        paging_by: Paging = Paging.SHADOW,
     ) -> None:
         self.technique = technique
+        self.paging_by = paging_by
         self.recorder = Recorder()
         self.clock = self.recorder.clock
         self.machine = Machine("host", memory_bytes, self.recorder)
@@ -150,7 +152,7 @@ class Room:
         eflags: int = 2,
         budget: int = LEAST_BUDGET,
     ) -> Vm:
-        vm = Vm(self.host, name, MIB, technique=self.technique, shadow_budget=budget)
+        vm = Vm(self.host, name, MIB, technique=self.technique, paging=self.paging_by, shadow_budget=budget)
         furnish(vm.memory.write_bytes, source)
         enter(vm.vcpu.cpu, paging=paging, user=user, eflags=eflags)
         return vm

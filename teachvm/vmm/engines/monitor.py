@@ -62,7 +62,11 @@ class Monitor:
             eip=cpu.eip,
             cpl=cpu.cpl,
         )
-        self.clock.spend(self.host.costs.of(reason.cost))
+        self.clock.spend(self._price(reason))
+
+    def _price(self, reason: EntryReason) -> int:
+        """Host cycles an entry costs when it begins."""
+        return self.host.costs.of(reason.cost)
 
     def _close(self) -> None:
         """The entry noted last is over."""

@@ -13,7 +13,8 @@ from teachvm.isa import paging
 from teachvm.machine.exceptions import Fault, Interruption
 from teachvm.machine.mmu import Access
 from teachvm.vmm.addresses import Gfn, Gva
-from teachvm.vmm.events import FaultClassified, FaultKind, ShadowFilled
+from teachvm.vmm.events import FaultClassified, ShadowFilled
+from teachvm.vmm.faults import FaultKind
 from teachvm.vmm.memory.walk import GuestWalk, look
 from teachvm.vmm.region import VMM_BASE
 
@@ -60,7 +61,9 @@ def _allowed_kind(vm: Vm, linear: Gva, walk: GuestWalk, *, write: bool) -> Fault
     """Why the hardware faulted on an access the guest's tables allow."""
     gfn = Gfn(walk.gpa >> paging.PAGE_SHIFT)
     behind = (gfn, walk.directory, walk.table)
-    if linear >= VMM_BASE or not all(vm.memory.is_ram(each) for each in behind if each is not None):
+    if (vm.shadow.reserved and linear >= VMM_BASE) or not all(
+        vm.memory.is_ram(each) for each in behind if each is not None
+    ):
         return FaultKind.MMIO
     if write and gfn in vm.memory.traced:
         return FaultKind.TRACE

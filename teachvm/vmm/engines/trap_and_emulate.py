@@ -27,12 +27,12 @@ from teachvm.vmm.engines.page_faults import fill, held_against_guest, walk_visib
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import (
     DerivedDropped,
-    FaultKind,
     GuestResumed,
     InstructionDecoded,
     InstructionEmulated,
     VcpuSwitched,
 )
+from teachvm.vmm.faults import FaultKind
 from teachvm.vmm.techniques import Technique
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class TrapAndEmulate(Monitor):
                 cpu.deliver(cpu, Interruption(Vector.PF, fault.error, Source.FAULT, cpu.eip, fault.linear))
                 self._reflected()
                 self._go_on()
-            case FaultKind.HIDDEN | FaultKind.DIRTY:
+            case FaultKind.HIDDEN | FaultKind.DIRTY | FaultKind.NESTED:
                 fill(vm, fault)
                 self._go_on()
             case FaultKind.TRACE | FaultKind.MMIO:

@@ -11,18 +11,17 @@ Source: Adams & Agesen, ASPLOS 2006, §2.4; Agesen et al., OSR 44(4) 2010, §3.2
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 from teachvm.host.frames import OutOfFramesError, Owner, OwnerKind
 from teachvm.isa import paging
 from teachvm.isa.paging import ENTRIES, ENTRY_SIZE, FRAME, PAGE_SHIFT, PAGE_SIZE, RW, US, P
 from teachvm.vmm.addresses import Gfn, Gpa, Gva, Hfn
 from teachvm.vmm.memory.guest import GuestMemory
+from teachvm.vmm.memory.keys import FLAT, DirectoryKey, TableKey
 from teachvm.vmm.memory.walk import GuestWalk, PagingMode
 from teachvm.vmm.region import DIRECTORY_INDEX, VmmRegion
 
-FLAT: Final = -1
-"""Stands for the page directory, or table, of a guest with paging off: gVA = gPA."""
 DEFAULT_BUDGET: Final = 128
 """Most host frames one VM's shadow tables may take."""
 LEAST_BUDGET: Final = 16
@@ -31,29 +30,6 @@ LEAST_BUDGET: Final = 16
 
 FLOOD: Final = 3
 """Stores to a guest table, without the hardware needing it in between, after which it is no longer shadowed."""
-
-
-class DirectoryKey(NamedTuple):
-    """What a shadow directory was made from: a guest directory, and CR0.WP, which changes what entries mean."""
-
-    gfn: int
-    wp: bool
-
-
-class TableKey(NamedTuple):
-    """What a shadow table was made from.
-
-    Attributes:
-        gfn: The guest table; the guest directory for a 4 MB page; `FLAT`.
-        place: Directory index of a 4 MB page or a flat table; -1 for a guest table, which may stand anywhere.
-        rights: U/S and R/W of the directory entries it stands behind.
-        wp: CR0.WP.
-    """
-
-    gfn: int
-    place: int
-    rights: int
-    wp: bool
 
 
 class ShadowTables:
@@ -67,9 +43,27 @@ class ShadowTables:
     """
 
     STATE: ClassVar[tuple[str, ...]] = ("directories", "tables", "links", "leaves", "active", "pool", "floods")
-    DERIVED: ClassVar[tuple[str, ...]] = ("memory", "region", "budget", "owner", "flush", "dropped", "_host", "_ram")
+    DERIVED: ClassVar[tuple[str, ...]] = (
+        "memory",
+        "region",
+        "reserved",
+        "budget",
+        "owner",
+        "flush",
+        "dropped",
+        "_host",
+        "_ram",
+    )
 
-    def __init__(self, memory: GuestMemory, region: VmmRegion, vm: str, budget: int = DEFAULT_BUDGET) -> None:
+    def __init__(
+        self,
+        memory: GuestMemory,
+        region: VmmRegion,
+        vm: str,
+        budget: int = DEFAULT_BUDGET,
+        *,
+        reserved: bool = True,
+    ) -> None:
         """Start empty.
 
         Args:
@@ -77,6 +71,7 @@ class ShadowTables:
             region: The VMM's own part of every address space.
             vm: The VM's name.
             budget: Most frames the tables may take.
+            reserved: The region lies in the guest's address space too; else all of it is the guest's.
 
         Raises:
             ValueError: The budget is too small for one instruction.
@@ -86,6 +81,7 @@ class ShadowTables:
             raise ValueError(f"shadow tables need at least {LEAST_BUDGET} frames")
         self.memory = memory
         self.region = region
+        self.reserved = reserved
         self.budget = budget
         self.owner = Owner(OwnerKind.VMM, vm, "shadow")
         self.flush: Callable[[Gva | None], None] = _ignore_flush
@@ -117,7 +113,8 @@ class ShadowTables:
         if hfn is None:
             hfn = self._frame()
             self.directories[key] = hfn
-            self._ram.write(_entry(hfn, DIRECTORY_INDEX), 4, self.region.directory_entry)
+            if self.reserved:
+                self._ram.write(_entry(hfn, DIRECTORY_INDEX), 4, self.region.directory_entry)
             self._trace(key.gfn)
         return hfn << PAGE_SHIFT
 
@@ -196,7 +193,7 @@ class ShadowTables:
                 elif key.gfn == gfn and key.place == index:
                     gone += self._evict_table(key)
             for directory, hfn in self.directories.items():
-                if directory.gfn == gfn and index != DIRECTORY_INDEX:
+                if directory.gfn == gfn and not (self.reserved and index == DIRECTORY_INDEX):
                     self._unlink(_entry(hfn, index))
         if gone:
             self.dropped(gone, "write")
@@ -268,6 +265,13 @@ class ShadowTables:
         self.dropped(gone, "drop")
         self.flush(None)
         return self._host.frames.free_count - free
+
+    def retire(self) -> None:
+        """Nothing is translated by these tables from now on: the directory in use goes too, and no store is traced."""
+        self.drop_derived()
+        if self.active in self.directories:
+            self._evict_directory(self.active)
+        self.active = None
 
     # ---- inside --------------------------------------------------------------------------------
 

@@ -12,13 +12,13 @@ from teachvm.trace.moment import Moment
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import (
     FaultClassified,
-    FaultKind,
     GuestResumed,
     InterruptInjected,
     ShadowDropped,
     VcpuSwitched,
     VmmEntered,
 )
+from teachvm.vmm.faults import FaultKind
 from tests.app.presenters.conftest import At
 from tests.app.presenters.worlds import (
     after,

@@ -10,7 +10,8 @@ from teachvm.isa import paging as bits
 from teachvm.machine.events import WalkReferenced
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
-from teachvm.vmm.events import FaultClassified, FaultKind
+from teachvm.vmm.events import FaultClassified
+from teachvm.vmm.faults import FaultKind
 from teachvm.vmm.techniques import Technique
 from tests.app.presenters.worlds import card, find, paging, tinyos, until, visible
 

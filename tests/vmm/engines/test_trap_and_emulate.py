@@ -13,7 +13,6 @@ from teachvm.trace.timeline import Timeline
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import (
     FaultClassified,
-    FaultKind,
     FaultReflected,
     GuestResumed,
     InstructionDecoded,
@@ -24,6 +23,7 @@ from teachvm.vmm.events import (
     VcpuBlocked,
     VmmEntered,
 )
+from teachvm.vmm.faults import FaultKind
 from tests.vmm.room import CODE, MIB, Room, handler
 
 PIC = (

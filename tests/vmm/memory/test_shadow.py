@@ -10,7 +10,8 @@ from teachvm.isa.control import CR4_PSE
 from teachvm.isa.paging import RW, US, A, D, P
 from teachvm.vmm.addresses import Gva
 from teachvm.vmm.entries import EntryReason
-from teachvm.vmm.events import FaultClassified, FaultKind, ShadowDropped, ShadowFilled
+from teachvm.vmm.events import FaultClassified, ShadowDropped, ShadowFilled
+from teachvm.vmm.faults import FaultKind
 from teachvm.vmm.memory.shadow import LEAST_BUDGET, ShadowTables
 from teachvm.vmm.memory.walk import look
 from tests.vmm.room import TABLE, Room
