@@ -18,6 +18,7 @@ from teachvm.guest.library import GUESTS, PROGRAMS
 from teachvm.host.costs import COSTS
 from teachvm.isa.exceptions import VECTORS
 from teachvm.isa.row import InstructionClass
+from teachvm.isa.rows.absent import LEFT_OUT
 from teachvm.lesson import names
 from teachvm.lesson.blocks import MACHINE_BLOCKS, PROSE_BLOCKS, json_schema
 from teachvm.lesson.cards import CARDS
@@ -128,6 +129,11 @@ def _instruction_classes() -> Iterator[Row]:
         yield {"name": klass.label, "badge": klass.badge, "explanation": klass.explanation}
 
 
+def _left_out() -> Iterator[Row]:
+    for entry in LEFT_OUT:
+        yield {"name": entry.what, "explanation": entry.why, "instead": entry.instead.value}
+
+
 def _exceptions() -> Iterator[Row]:
     for number, info in VECTORS.items():
         yield {
@@ -222,6 +228,7 @@ _SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "instruction-classes": _instruction_classes,
     "exceptions": _exceptions,
     "hypercalls": _hypercalls,
+    "left-out": _left_out,
     "costs": _costs,
     "front-matter": _front_matter,
     "blocks": _blocks,

@@ -24,13 +24,11 @@ MSW_WRITABLE: Final = CR0_PE | CR0_MP | CR0_EM | CR0_TS
 CR3_PWT: Final = 1 << 3
 CR3_PCD: Final = 1 << 4
 
-CR4_VME: Final = 1 << 0
-CR4_PVI: Final = 1 << 1
 CR4_TSD: Final = 1 << 2
 CR4_DE: Final = 1 << 3
 CR4_PSE: Final = 1 << 4
 CR4_MCE: Final = 1 << 6
-CR4_KNOWN: Final = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_MCE
+CR4_KNOWN: Final = CR4_TSD | CR4_DE | CR4_PSE | CR4_MCE
 
 DR6_FIXED: Final = 0xFFFF_0FF0
 DR6_B: Final = 0xF
@@ -79,8 +77,6 @@ CR0_NAMES: Final = {
 }
 """CR0 bits by name, lowest first, for views."""
 CR4_NAMES: Final = {
-    "VME": CR4_VME,
-    "PVI": CR4_PVI,
     "TSD": CR4_TSD,
     "DE": CR4_DE,
     "PSE": CR4_PSE,

@@ -54,7 +54,15 @@ class Truncated(DecodeError):  # noqa: N818 - it is a state of the bytes, not a 
 
 
 class UndefinedOpcode(DecodeError):  # noqa: N818 - the SDM's name of #UD
-    """The processor raises #UD: no such opcode, a register where only memory can be, or a LOCK not allowed."""
+    """The processor raises #UD: no such opcode, a register where only memory can be, or a LOCK not allowed.
+
+    Attributes:
+        opcode: 0x00..0xFF, or 0x0F00..0x0FFF; 0xF0 behind a LOCK.
+    """
+
+    def __init__(self, opcode: int) -> None:
+        super().__init__(opcode)
+        self.opcode = opcode
 
 
 class TooLong(DecodeError):  # noqa: N818 - it is a state of the bytes, not a mistake
@@ -249,16 +257,20 @@ class _Binder:
             return plain
         slots = OPCODE_MAP.grouped(self.opcode)
         if slots is None:
-            raise UndefinedOpcode
+            raise self.undefined()
         self.modrm = self.cursor.take(1, "modrm")
         mod = self.modrm >> 6
         pattern = slots[self.modrm >> 3 & 7 | (8 if mod == 3 else 0)]
         if pattern is None:
-            raise UndefinedOpcode
+            raise self.undefined()
         if mod != 3 and not pattern.mod_ignored:
             read = _read_address_32 if self.prefixes.adsize == 32 else _read_address_16
             self.address = read(self.cursor, mod, self.modrm & 7, self.prefixes.segment)
         return pattern
+
+    def undefined(self) -> UndefinedOpcode:
+        """The refusal, by LOCK if there is one."""
+        return UndefinedOpcode(LOCK_PREFIX if self.prefixes.lock else self.opcode)
 
     def operand(self, code: OperandCode) -> Operand:
         """Bind one operand word."""
@@ -338,7 +350,7 @@ def decode(code: bytes, bits: int = 32) -> Insn:
     pattern = binder.find()
     operands = tuple([binder.operand(operand) for operand in pattern.operands])
     if prefixes.lock and not (pattern.row.lockable and isinstance(operands[0], Mem)):
-        raise UndefinedOpcode
+        raise binder.undefined()
     return Insn(
         pattern.row,
         cursor.position,

@@ -264,14 +264,14 @@ class Cpu(Debugging):
         here = min(wanted, 0x1000 - (phys & 0xFFF))
         code = self._code_bytes(phys, here)
         try:
-            return fetched(code, bits)
+            return fetched(code, bits, self.cr0)
         except Truncated:
             if here == wanted:
                 raise general_protection() from None
         second = self.translate(linear + here & MASK32, Access.FETCH, self.cpl == 3)
         code += self._code_bytes(second, wanted - here)
         try:
-            return fetched(code, bits)
+            return fetched(code, bits, self.cr0)
         except Truncated:
             raise general_protection() from None
 

@@ -7,9 +7,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from teachvm.isa.conditions import BY_MNEMONIC
+from teachvm.isa.control import CR0_EM, CR0_TS
 from teachvm.isa.decode import Insn, TooLong, UndefinedOpcode, decode
+from teachvm.isa.exceptions import Vector
 from teachvm.isa.operands import Creg, Dreg, Far, Imm, Mem, Operand, Reg, Rel, Sreg
 from teachvm.isa.row import InstructionClass
+from teachvm.isa.rows.absent import ESCAPES
 from teachvm.machine.bound import (
     Bound,
     Constant,
@@ -25,7 +28,7 @@ from teachvm.machine.bound import (
 )
 from teachvm.machine.bound_memory import bind_memory
 from teachvm.machine.condition import condition_code
-from teachvm.machine.exceptions import general_protection, invalid_opcode
+from teachvm.machine.exceptions import Fault, general_protection, invalid_opcode
 from teachvm.machine.instructions import Meaning, meaning_of
 
 if TYPE_CHECKING:
@@ -153,16 +156,23 @@ def decoded(code: bytes, bits: int) -> Operation:
     return Operation(decode(code, bits))
 
 
-def fetched(code: bytes, bits: int) -> Operation:
+def fetched(code: bytes, bits: int, cr0: int = 0) -> Operation:
     """Decode and bind, with the decoder's refusals as the exceptions they are.
+
+    Args:
+        code: As many bytes of the instruction as can be read.
+        bits: 16 or 32, by CS.D.
+        cr0: Its EM and TS say that an instruction for the FPU is #NM.
 
     Raises:
         Truncated: The instruction goes on beyond `code`.
-        Fault: #UD, #GP(0).
+        Fault: #UD, #NM, #GP(0).
     """
     try:
         return decoded(code, bits)
-    except UndefinedOpcode:
+    except UndefinedOpcode as refused:
+        if refused.opcode in ESCAPES and cr0 & (CR0_EM | CR0_TS):
+            raise Fault(Vector.NM) from None
         raise invalid_opcode() from None
     except TooLong:
         raise general_protection() from None

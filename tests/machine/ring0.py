@@ -108,6 +108,8 @@ def _descriptor(rng: random.Random) -> bytes:
 
 def _target(rng: random.Random) -> int:
     """A selector: of one of the plain segments, or of a random descriptor in either table."""
+    if rng.random() < 0.35:
+        return rng.choice((*CODE_OF.values(), *DATA_OF.values()))
     plain = (0x08, 0x10, 0x18, 0x20, 0x28, 0x30, 0x08, 0x28)
     selector = rng.choice(plain) if rng.random() < 0.5 else FIRST_FREE + 8 * rng.randrange(20)
     if rng.random() < 0.15:
@@ -150,7 +152,7 @@ def _instruction(rng: random.Random) -> str:
             ask if ask is masked else f"{ask}\nsetz bl",
             "mov eax, ecx\nmov edx, 2\narpl ax, dx\nsetz bl",
             rng.choice(("ud2", "xor edx, edx\ndiv edx", "mov al, 0x7f\ninc al\ninto", "int3", "hlt", "cli", "sti")),
-            f"mov esp, {rng.choice((2, 6, 0x1000))}\nmov ss, cx\npush eax",
+            f"mov esp, {rng.choice((4, 8, 0x1003))}\nmov ss, cx\npush eax",
             f"push dword {flags}\npopfd\npushfd\npop eax",
             rng.choice(("mov eax, cr0", "mov eax, cr3", "mov eax, dr7", "invlpg [0]", "wbinvd", "enter 8, 2\nleave")),
         )
@@ -266,6 +268,7 @@ class Bochs:
     def _load(self, pc: Pc) -> None:
         cpu, state = pc.cpu, self.api.State()
         self.cpu.set_real_mode(state)
+        state.dr6, state.dr7 = cpu.dr[6], cpu.dr[7]
         state.cr0, state.cr3 = CR0_PE | CR0_ET | cpu.cr0 & CR0_PG, cpu.cr3
         state.rip, state.rflags, state.rsp = cpu.eip, cpu.eflags, cpu.regs[4]
         for index, name in enumerate(("es", "cs", "ss", "ds", "fs", "gs")):

@@ -15,7 +15,7 @@ from tests.vmm.programs import SPREAD, RandomGuest
 from tests.vmm.reference import Comparison, Reference
 from tests.vmm.room import CODE, DIRECTORY, MIB, Room
 
-SAMPLE = 24
+SAMPLE = 16
 STEPS = 150
 
 

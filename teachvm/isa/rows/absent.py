@@ -1,11 +1,31 @@
-"""Opcodes a Pentium-class integer processor of ours does not have: each raises #UD, and this list says why.
+"""What our Pentium-class integer processor leaves out: `LEFT_OUT` is the whole list, with what happens instead.
 
-Everything not in the rows is an undefined opcode. This module names the opcodes that mean something on
-some x86, so that a missing row is a decision a test can tell from an oversight.
+Everything not in the rows is an undefined opcode. `ABSENT` names the opcodes that mean something on some x86, so that a
+missing row is a decision a test can tell from an oversight; `FEATURES` names what is not one opcode.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
+
+
+class Instead(Enum):
+    """What happens where software asks for something left out."""
+
+    UNDEFINED = "#UD"
+    NO_DEVICE = "#UD; #NM with CR0.EM or CR0.TS set"
+    PROTECTION = "#GP(0)"
+    STOP = "the processor stops, and says why"
+    NOTHING = "nothing: it never happens here"
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """Something left out that is not a matter of an opcode."""
+
+    what: str
+    why: str
+    instead: Instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +41,7 @@ class Absent:
     opcodes: frozenset[int]
     digits: frozenset[int] = frozenset(range(8))
     register_only: bool = False
+    instead: Instead = Instead.UNDEFINED
 
     @property
     def slots(self) -> frozenset[int]:
@@ -33,12 +54,17 @@ def _two_byte(*opcodes: int) -> frozenset[int]:
     return frozenset(0x0F00 | opcode for opcode in opcodes)
 
 
+ESCAPES: Final = frozenset(range(0xD8, 0xE0))
+"""Opcodes that hand an instruction on to the FPU."""
+
 ABSENT: Final[tuple[Absent, ...]] = (
     Absent(
-        "x87 floating point and WAIT",
-        "the machine has no FPU; its guests compute with integers",
-        frozenset((*range(0xD8, 0xE0), 0x9B)),
+        "x87 floating point",
+        "the machine has no FPU; with CR0.EM set a guest can emulate one",
+        ESCAPES,
+        instead=Instead.NO_DEVICE,
     ),
+    Absent("WAIT", "there is no FPU to wait for", frozenset((0x9B,))),
     Absent(
         "MMX, SSE and later vector instructions, 3DNow!",
         "no vector registers: younger than, or beside, the processor we model",
@@ -106,3 +132,22 @@ ABSENT: Final[tuple[Absent, ...]] = (
     Absent("FE /2 .. /7", "unassigned", frozenset((0xFE,)), frozenset(range(2, 8))),
     Absent("FF /7", "unassigned", frozenset((0xFF,)), frozenset((7,))),
 )
+
+FEATURES: Final[tuple[Feature, ...]] = (
+    Feature("real-address mode", "guests begin in protected mode; clearing CR0.PE would lead back", Instead.STOP),
+    Feature("virtual-8086 mode", "an IRET at CPL 0 with VM set in the image would enter it", Instead.STOP),
+    Feature("hardware task switching", "a task gate, or a far transfer to a TSS, would make one", Instead.STOP),
+    Feature("CR4.VME and CR4.PVI", "virtual interrupts; CPUID does not offer them", Instead.PROTECTION),
+    Feature("CR4.PAE, CR4.PGE, CR4.PCE and later bits", "Pentium Pro and later", Instead.PROTECTION),
+    Feature(
+        "model-specific registers but for the time stamp and the machine-check pair",
+        "nothing of ours would answer them",
+        Instead.PROTECTION,
+    ),
+    Feature("machine checks, NMI and system management", "no part of the machine raises them", Instead.NOTHING),
+    Feature("caches", "INVD, WBINVD, CR0.CD and CR0.NW are accepted and change nothing", Instead.NOTHING),
+)
+"""Modes, register bits and events left out."""
+
+LEFT_OUT: Final[tuple[Absent | Feature, ...]] = (*ABSENT, *FEATURES)
+"""Everything left out, with what happens instead."""

@@ -33,8 +33,8 @@ CPUID_VENDOR: Final = (0x756E_6547, 0x4965_6E69, 0x6C65_746E)
 CPUID_HIGHEST: Final = 1
 CPUID_SIGNATURE: Final = 0x0000_052C
 """Family 5, model 2, stepping 12: a Pentium."""
-CPUID_FEATURES: Final = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 8 | 1 << 15
-"""PSE, TSC, MSR, CX8, CMOV. No FPU (bit 0), and nothing else that is not there."""
+CPUID_FEATURES: Final = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 15
+"""DE, PSE, TSC, MSR, MCE, CX8, CMOV. No FPU (bit 0), and nothing else that is not there."""
 
 MSR_MACHINE_CHECK_ADDRESS: Final = 0x00
 MSR_MACHINE_CHECK_TYPE: Final = 0x01
