@@ -69,14 +69,13 @@ def drive(seed: int, limit: int, *, fast: bool) -> tuple[int, str, object]:
     cpu.recorder = None
     entries = [CODE + rng.randrange(0x1000) for _ in range(3)]
     choices = random.Random(seed + 1)
-    done, stopped = 0, ""
-    for _ in range(2 * limit):
-        if done >= limit:
-            break
+    done, stopped, refused = 0, "", 0
+    while done < limit and refused < limit:
         if cpu.halted or STUBS <= cpu.eip < STUBS + 256 * STUB_BYTES:
             settle(pc, ring, entries, choices)
         try:
-            done += (cpu.burst(limit - done) if fast else 0) or bool(pc.step())
+            count = (cpu.burst(limit - done) if fast else 0) or bool(pc.step())
+            done, refused = done + count, refused + (not count)
         except CpuStopped as stop:
             stopped = f"{StopReason(stop.reason).value}: {stop.detail}"
             break
