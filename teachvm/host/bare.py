@@ -53,20 +53,42 @@ class BareGuest:
         try:
             cycles = self.cpu.step()
         except CpuStopped as stop:
-            self.host.end(self, StopReason(StopKind.GUEST_FAILURE, self.name, f"{self.name}: {stop}"))
+            self._fail(stop)
             return
         if cycles:
-            self.completed += 1
-            clock.retire(cycles)
+            self.completed_one(cycles)
             if board.ended:
                 self.host.end(self, switched_off(self.name, board.ended, failed=board.failed))
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+    def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
         """Complete instructions up to the next one that a device may interrupt."""
+        if through:
+            try:
+                return 0 if self.cpu.tiers is None else self.cpu.tiers.run_through(limit, self)
+            except CpuStopped as stop:
+                self._fail(stop)
+                return 0
         count = self.host.machine.burst(limit, barriers)
+        self.completed_all(count)
+        return count
+
+    def completed_all(self, count: int) -> None:
+        """Compiled code completed so many instructions."""
         self.completed += count
         self.clock.retire_all(count)
-        return count
+
+    def completed_one(self, cycles: int) -> int:
+        """One instruction was completed; cycles until a device is due, or an interrupt accepted."""
+        self.completed += 1
+        self.clock.retire(cycles)
+        return self.host.machine.room()
+
+    def room(self) -> int:
+        """Cycles until a device is due, or an interrupt accepted."""
+        return self.host.machine.room()
+
+    def _fail(self, stop: CpuStopped) -> None:
+        self.host.end(self, StopReason(StopKind.GUEST_FAILURE, self.name, f"{self.name}: {stop}"))
 
     @property
     def interrupted(self) -> bool:

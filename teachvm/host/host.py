@@ -41,11 +41,17 @@ class Tenant(Protocol):
     def turn(self) -> None:
         """Let the processor do the next thing for this tenant: complete one instruction, or take one interruption."""
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+    def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
         """Complete up to `limit` instructions that nothing interrupts, and that need nobody but the processor.
 
+        Args:
+            limit: Most instructions.
+            barriers: Linear addresses of instructions that may only be come to, not executed, after the first.
+            through: Single instructions that record facts may be among them; the last may be left half-way, with an
+                exception delivered, for `turn` to go on with.
+
         Returns:
-            How many, each a unit of one cycle; 0 says that `turn` has to do the next thing.
+            How many were completed; 0 says that `turn` has to do the next thing.
         """
 
     @property
@@ -187,10 +193,10 @@ class Host:
             )
             self.end(tenant, StopReason(StopKind.GUEST_FAILURE, tenant.name, text))
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+    def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
         """Let the running tenant complete instructions that nothing interrupts; see `Tenant.burst`."""
         tenant = self._running
-        done = 0 if tenant is None else tenant.burst(limit, barriers)
+        done = 0 if tenant is None else tenant.burst(limit, barriers, through=through)
         if tenant is not None and done:
             tenant.stalled = 0
         return done

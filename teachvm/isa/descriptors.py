@@ -195,6 +195,10 @@ class Segment:
             return offset > self.limit and last <= (0xFFFF_FFFF if self.big else 0xFFFF)
         return last <= self.limit
 
+    def holds_upwards(self, first: int, end: int) -> bool:
+        """Whether `first` <= offset < `end` are valid offsets of a 32-bit segment that does not expand down."""
+        return first >= 0 and end - 1 <= self.limit and self.access & (DB_BIT | CODE | EXPAND_DOWN) == DB_BIT
+
     @property
     def valid_range(self) -> range:
         """Offsets that pass the limit check."""

@@ -176,10 +176,14 @@ class Machine:
         Returns:
             How many were completed, each in one cycle; the clock is not moved. 0 says that `Cpu.step` is next.
         """
-        room = self.board.timer.due - self.clock.cycles
-        if room <= 0 or (self.board.pic.pending and self.cpu.eflags & IF):
+        room = self.room()
+        return 0 if room <= 0 else self.cpu.burst(min(limit, room), barriers)
+
+    def room(self) -> int:
+        """Cycles until a device is due; 0 or less if one is, or if the processor would accept an interrupt now."""
+        if self.cpu.eflags & IF and self.board.pic.pending:
             return 0
-        return self.cpu.burst(min(limit, room), barriers)
+        return self.board.timer.due - self.clock.cycles
 
     def register(self, registry: Registry) -> None:
         """Enter the state of CPU and board in a world's registry, under the machine's name."""

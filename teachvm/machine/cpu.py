@@ -27,6 +27,7 @@ from teachvm.machine.exceptions import (
     Interruption,
     Source,
     general_protection,
+    software_interruption,
 )
 from teachvm.machine.interrupts import deliver_through_idt
 from teachvm.machine.memory import PhysicalMemory
@@ -123,14 +124,18 @@ class Cpu(Debugging):
         """Execute up to `limit` instructions compiled, without a look at interrupts; see `Tiers.run`."""
         return 0 if self.tiers is None else self.tiers.run(limit, barriers)
 
-    def execute_one(self) -> int:
-        """Execute one instruction without looking at interrupts; returns and raises as `step`."""
+    def execute_one(self, known: Operation | None = None) -> int:
+        """Execute one instruction without looking at interrupts; returns and raises as `step`.
+
+        Args:
+            known: What is at EIP, from somebody who knows that nothing has to be looked at before.
+        """
         try:
             if self.eflags & ATTENTION or self.shadow or self.trap_pending:
                 return self._execute_carefully()
             eip = self.eip
-            operation = None
-            if self.segs[CS] is self._code and self.cpl == self._code_cpl:
+            operation = known
+            if operation is None and self.segs[CS] is self._code and self.cpl == self._code_cpl:
                 operation = self._ops.get(eip - self._origin)
             if operation is None:
                 if self.break_at and self._broke():
@@ -300,6 +305,9 @@ class Cpu(Debugging):
     def forget_window(self) -> None:
         """Look the current code page up again at the next fetch."""
         self._ops = _NO_OPS
+        self.concluded.clear()
+        if self.tiers is not None:
+            self.tiers.forget_near()
 
     def restored(self) -> None:
         """State was set from outside: drop everything derived from it."""
@@ -318,7 +326,7 @@ class Cpu(Debugging):
             Fault: Delivery is impossible; nothing has changed.
         """
         self.emit(SoftwareInterrupted, vector=vector, eip=self.eip, cpl=self.cpl)
-        self.deliver(self, Interruption(vector, None, Source.SOFTWARE, self.next_eip))
+        self.deliver(self, software_interruption(vector, self.next_eip))
         self.next_eip = self.eip
 
     def jump(self, eip: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from teachvm.isa.exceptions import Vector, selector_error, spelled
 
@@ -97,6 +98,17 @@ class Intercepted(Exception):  # noqa: N818 - a hook's answer, not a mistake
     Raised where a `Fault` may be raised, so the state is that of the instruction boundary before; it passes through the
     CPU to whoever called it. The hook's owner derives what it wants to be told from it.
     """
+
+
+@lru_cache(maxsize=1 << 10)
+def software_interruption(vector: int, eip: int) -> Interruption:
+    """INT n on its way; the same INT n comes by often.
+
+    Args:
+        vector: n.
+        eip: Of the next instruction.
+    """
+    return Interruption(vector, None, Source.SOFTWARE, eip)
 
 
 class StopReason(Enum):

@@ -35,9 +35,13 @@ HANDLER_GATES = frozenset((INTERRUPT_GATE_16, INTERRUPT_GATE_32, TRAP_GATE_16, T
 class _Target(NamedTuple):
     """Where a gate leads."""
 
-    gate: Gate
+    size: int
+    """Bytes of each value pushed."""
+    offset: int
     code: Segment
     cpl: int
+    cleared: int
+    """Flags the handler starts without."""
 
 
 def deliver_through_idt(cpu: Cpu, interruption: Interruption) -> None:
@@ -109,26 +113,26 @@ def _enter_handler(cpu: Cpu, interruption: Interruption) -> None:
         Fault: Delivery is impossible.
         CpuStopped: The gate is a task gate.
     """
-    gate, code, cpl = _resolve_gate(cpu, interruption)
-    size = 4 if gate.is_32 else 2
-    if gate.offset > code.limit:
+    size, offset, code, cpl, cleared = _resolve_gate(cpu, interruption)
+    if offset > code.limit:
         raise general_protection()
     eflags = cpu.eflags
     saved = eflags | RF if interruption.source is Source.FAULT else eflags
     frame = [saved, cpu.segs[CS].selector, interruption.eip]
     if interruption.error is not None:
         frame.append(interruption.error)
-    mask = (1 << 8 * size) - 1
     if cpl != cpu.cpl:
         frame[:0] = [cpu.segs[SS].selector, cpu.regs[ESP]]
-        push_on_inner_stack(cpu, cpl, size, [value & mask for value in frame])
+    if size == 2:
+        frame = [value & 0xFFFF for value in frame]
+    if cpl != cpu.cpl:
+        push_on_inner_stack(cpu, cpl, size, frame)
     else:
-        cpu.push_all(size, [value & mask for value in frame])
-    cleared = TF | NT | RF | VM | (IF if gate.clears_if else 0)
+        cpu.push_all(size, frame)
     cpu.eflags = eflags & ~cleared
     cpu.segs[CS] = code
     cpu.cpl = cpl
-    cpu.eip = gate.offset
+    cpu.eip = offset
 
 
 def _resolve_gate(cpu: Cpu, interruption: Interruption) -> _Target:
@@ -138,15 +142,20 @@ def _resolve_gate(cpu: Cpu, interruption: Interruption) -> _Target:
         Fault: #GP or #NP for the gate (error code 8 * vector + 2) or for the code segment; #PF.
         CpuStopped: A task gate.
     """
-    vector = interruption.vector
+    vector, software = interruption.vector, interruption.source is Source.SOFTWARE
+    asked = "gate", vector, software, cpu.cpl
+    known: _Target | None = cpu.concluded.of(cpu).get(asked)
+    if known is not None:
+        return known
     where = vector * DESCRIPTOR_SIZE
     if where + DESCRIPTOR_SIZE - 1 > cpu.idtr.limit:
         raise general_protection(gate_error(vector))
-    raw = cpu.read_linear(cpu.idtr.base + where & MASK32, DESCRIPTOR_SIZE)
+    linear = cpu.idtr.base + where & MASK32
+    raw = cpu.read_linear(linear, DESCRIPTOR_SIZE)
     gate = Gate.unpack(raw.to_bytes(DESCRIPTOR_SIZE, "little"))
     if gate is None or gate.type not in HANDLER_GATES:
         raise general_protection(gate_error(vector))
-    if interruption.source is Source.SOFTWARE and gate.dpl < cpu.cpl:
+    if software and gate.dpl < cpu.cpl:
         raise general_protection(gate_error(vector))
     if not gate.present:
         raise Fault(Vector.NP, gate_error(vector))
@@ -159,4 +168,8 @@ def _resolve_gate(cpu: Cpu, interruption: Interruption) -> _Target:
     if not segment.present:
         raise selector_fault(Vector.NP, gate.selector)
     cpl = cpu.cpl if segment.conforming else segment.dpl
-    return _Target(gate, at_cpl(mark_accessed(cpu, found), cpl), cpl)
+    cleared = TF | NT | RF | VM | (IF if gate.clears_if else 0)
+    code = at_cpl(mark_accessed(cpu, found), cpl)
+    target = _Target(4 if gate.is_32 else 2, gate.offset, code, cpl, cleared)
+    cpu.concluded.keep(cpu, asked, target, linear, found.linear)
+    return target

@@ -97,6 +97,8 @@ class Memory:
         self._code: dict[int, CodePage] = {}
         self._watched = range(0)
         self._writing: Callable[[], None] = _nothing
+        self.forgotten = 0
+        """How often something decoded was dropped; whoever keeps what follows from it compares this."""
 
     @property
     def ram(self) -> Memory:
@@ -205,6 +207,7 @@ class Memory:
         """Drop the decoded instructions of a page, or of all pages."""
         for number in list(self._code) if pfn is None else [pfn]:
             if number in self._code:
+                self.forgotten += 1
                 self._code[number].clear()
                 self.guard[number] &= ~CODE
 

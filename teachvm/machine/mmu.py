@@ -156,6 +156,41 @@ class Mmu(Registers):
         if self._watched:
             self.accessed(linear, size, True)
 
+    def words_at(self, linear: int, count: int, privilege: int = 0) -> memoryview | None:
+        """Doublewords one after another, if they lie aligned in one page whose translation is known; else None.
+
+        Args:
+            linear: Address of the first.
+            count: How many.
+            privilege: CPL the access is made at; the processor's own are made at 0.
+        """
+        frame = self._reads[privilege].get(linear >> 12)
+        offset = linear & 0xFFF
+        if frame is None or self._ram is None or offset & 3 or offset + 4 * count > 0x1000:
+            return None
+        at = (frame | offset) >> 2
+        return self._ram.words[at : at + count]
+
+    def store_run(self, linear: int, values: list[int], privilege: int = 0) -> bool:
+        """Store doublewords, the last one at the lowest address, if that can be done at once; else nothing is stored.
+
+        Args:
+            linear: The lowest address.
+            values: What to store.
+            privilege: CPL the access is made at; the processor's own are made at 0.
+        """
+        frame = self._writes[privilege].get(linear >> 12)
+        offset = linear & 0xFFF
+        if frame is None or self._ram is None or offset & 3 or offset + 4 * len(values) > 0x1000:
+            return False
+        if self._ram.guard[frame >> 12]:
+            return False
+        words, at = self._ram.words, (frame | offset) >> 2
+        for value in reversed(values):
+            words[at] = value
+            at += 1
+        return True
+
     def probe_linear(self, linear: int, size: int, user: bool = False) -> None:
         """Make sure that a write would succeed.
 

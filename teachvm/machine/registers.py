@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from teachvm.isa.control import CR0_ET, DR6_FIXED, DR7_FIXED
 from teachvm.isa.descriptors import Segment, TableRegister, null_segment
 from teachvm.isa.flags import RESERVED_ONE
+from teachvm.machine.conclusions import Conclusions
 from teachvm.machine.exceptions import CpuStopped, Fault, Interruption, StopReason
 from teachvm.machine.memory import Memory, PhysicalMemory
 from teachvm.machine.tlb import PageMap, Tlb
@@ -112,6 +113,7 @@ class Registers:
         "delivery_fault",
         "delivering",
         "control_view",
+        "concluded",
         "_ram",
         "_reads",
         "_writes",
@@ -150,9 +152,15 @@ class Registers:
         self.delivery_fault: Callable[[Interruption, Fault], None] = goes_on
         self.delivering: Interruption | None = None
         self.control_view: Callable[[int, int], int] | None = None
+        self.concluded = Conclusions()
         self._ram: Memory | None = memory.ram
         self._reads: tuple[PageMap, ...] = tlb.reads if tlb is not None and self._ram is not None else _NO_MAPS
         self._writes: tuple[PageMap, ...] = tlb.writes if tlb is not None and self._ram is not None else _NO_MAPS
+
+    @property
+    def ram(self) -> Memory | None:
+        """RAM the processor reaches without asking, or None."""
+        return self._ram
 
     def set_flags(self, flags: int, mask: int) -> None:
         """Replace the EFLAGS bits of `mask` by those of `flags`."""
@@ -166,7 +174,8 @@ class Registers:
     def emit(self, kind: type[Event], **fields: Any) -> None:
         """Record a fact about this CPU, if it has a recorder."""
         if self.recorder is not None:
-            self.recorder.emit(kind, cpu=self.name, **fields)
+            fields["cpu"] = self.name
+            self.recorder.record(kind, fields)
 
     def mark(self, kind: type[Event], **fields: Any) -> None:
         """Record a phase of this CPU, if it has a recorder.
@@ -175,7 +184,8 @@ class Registers:
             PhaseReached: The timeline asked to stop here.
         """
         if self.recorder is not None:
-            self.recorder.mark(kind, cpu=self.name, **fields)
+            fields["cpu"] = self.name
+            self.recorder.record_phase(kind, fields)
 
     def stop(self, reason: StopReason, detail: str = "") -> CpuStopped:
         """End the CPU: it executes nothing more. The caller raises what this returns."""

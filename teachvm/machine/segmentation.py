@@ -234,6 +234,16 @@ class Segmentation(Mmu):
             return self.read32(SS, self.stack_offset(distance))
         return self.read(SS, self.stack_offset(distance), size)
 
+    def tops(self, size: int, count: int, distance: int = 0) -> list[int]:
+        """Several values from the stack upwards, without moving the pointer; as `top` for one after another."""
+        stack = self.segs[SS]
+        first = self.regs[ESP] + distance
+        if size == 4 and stack.holds_upwards(first, first + 4 * count) and stack.access & S_BIT and stack.present:
+            found = self.words_at(stack.base + first & MASK32, count, self.cpl)
+            if found is not None:
+                return found.tolist()
+        return [self.top(size, distance + size * index) for index in range(count)]
+
     def drop(self, size: int) -> None:
         """Move the stack pointer over `size` bytes."""
         self.regs[ESP] = self.moved_esp(size)

@@ -15,6 +15,7 @@ from teachvm.isa.descriptors import (
     ACCESSED,
     DESCRIPTOR_SIZE,
     LDT,
+    P_BIT,
     TSS_16,
     TSS_32,
     TSS_32_BUSY,
@@ -26,7 +27,7 @@ from teachvm.isa.descriptors import (
     tss_esp,
 )
 from teachvm.isa.exceptions import Vector
-from teachvm.isa.operands import CS, ESP, SS
+from teachvm.isa.operands import DS, ES, ESP, FS, GS, SS
 from teachvm.machine.exceptions import general_protection, selector_fault
 from teachvm.machine.segmentation import Segmentation
 
@@ -142,6 +143,11 @@ def load_data_segment(cpu: Segmentation, index: int, selector: int) -> None:
     if is_null(selector):
         cpu.segs[index] = null_segment(selector)
         return
+    asked = "data", selector, cpu.cpl
+    known: Segment | None = cpu.concluded.of(cpu).get(asked)
+    if known is not None:
+        cpu.segs[index] = known
+        return
     found = require_descriptor(cpu, selector)
     segment = found.segment
     if not segment.readable:
@@ -151,6 +157,7 @@ def load_data_segment(cpu: Segmentation, index: int, selector: int) -> None:
     if not segment.present:
         raise selector_fault(Vector.NP, selector)
     cpu.segs[index] = mark_accessed(cpu, found)
+    cpu.concluded.keep(cpu, asked, cpu.segs[index], found.linear)
 
 
 def stack_segment(cpu: Segmentation, selector: int, cpl: int, vector: int) -> Segment:
@@ -165,13 +172,19 @@ def stack_segment(cpu: Segmentation, selector: int, cpl: int, vector: int) -> Se
     Raises:
         Fault: `vector`(selector); #SS(selector) when not present; #PF.
     """
+    asked = "stack", selector, cpl
+    known: Segment | None = cpu.concluded.of(cpu).get(asked)
+    if known is not None:
+        return known
     found = require_descriptor(cpu, selector, vector)
     segment = found.segment
     if selector & 3 != cpl or not segment.writable or segment.dpl != cpl:
         raise selector_fault(vector, selector)
     if not segment.present:
         raise selector_fault(Vector.SS, selector)
-    return mark_accessed(cpu, found)
+    marked = mark_accessed(cpu, found)
+    cpu.concluded.keep(cpu, asked, marked, found.linear)
+    return marked
 
 
 def load_ldtr(cpu: Segmentation, selector: int) -> None:
@@ -224,10 +237,9 @@ def null_outer_segments(cpu: Segmentation) -> None:
 
     Source: Intel SDM Vol. 3A, §5.8.6: ES, DS, FS, GS holding data or non-conforming code with DPL < CPL.
     """
-    for index, segment in enumerate(cpu.segs):
-        if index in (CS, SS) or not segment.present:
-            continue
-        if not segment.conforming and segment.dpl < cpu.cpl:
+    for index in (ES, DS, FS, GS):
+        segment = cpu.segs[index]
+        if segment.access & P_BIT and segment.dpl < cpu.cpl and not segment.conforming:
             cpu.segs[index] = null_segment()
 
 
@@ -246,9 +258,29 @@ def privilege_stack(cpu: Segmentation, ring: int) -> tuple[int, int]:
         offset, size = tss_16_sp(ring), 2
     if offset + size + 1 > tss.limit:
         raise selector_fault(Vector.TS, tss.selector)
+    both = cpu.words_at(tss.base + offset & 0xFFFF_FFFF, 2) if size == 4 else None
+    if both is not None:
+        return both[1] & 0xFFFF, both[0]
     pointer = cpu.read_linear(tss.base + offset & 0xFFFF_FFFF, size)
     selector = cpu.read_linear(tss.base + offset + size & 0xFFFF_FFFF, 2)
     return selector, pointer
+
+
+def _inner_stack(cpu: Segmentation, ring: int) -> tuple[int, Segment]:
+    """ESP and the checked stack segment for an inner ring; the TSS is read each time, the descriptor if it changed."""
+    asked = "inner", ring
+    known: tuple[memoryview, Segment] | None = cpu.concluded.of(cpu).get(asked)
+    if known is not None:
+        words, segment = known
+        if words[1] & 0xFFFF == segment.selector:
+            return words[0], segment
+    selector, pointer = privilege_stack(cpu, ring)
+    segment = stack_segment(cpu, selector, ring, Vector.TS)
+    here = cpu.words_at(cpu.tr.base + tss_esp(ring) & 0xFFFF_FFFF, 2)
+    linear = descriptor_address(cpu, selector)
+    if here is not None and linear is not None and cpu.tr.type in (TSS_32, TSS_32_BUSY):
+        cpu.concluded.keep(cpu, asked, (here, segment), linear)
+    return pointer, segment
 
 
 def push_on_inner_stack(cpu: Segmentation, cpl: int, size: int, values: list[int]) -> None:
@@ -267,13 +299,17 @@ def push_on_inner_stack(cpu: Segmentation, cpl: int, size: int, values: list[int
 
     Source: Intel SDM Vol. 3A, §5.8.5 (stack switching), §6.12.1.
     """
-    selector, pointer = privilege_stack(cpu, cpl)
-    segment = stack_segment(cpu, selector, cpl, Vector.TS)
+    pointer, segment = _inner_stack(cpu, cpl)
+    lowest = segment.base + pointer - size * len(values)
+    if size == 4 and segment.holds_upwards(pointer - 4 * len(values), pointer) and cpu.store_run(lowest, values):
+        cpu.segs[SS] = segment
+        cpu.regs[ESP] = pointer - 4 * len(values)
+        return
     mask = 0xFFFF_FFFF if segment.big else 0xFFFF
     offsets = [pointer - size * count & mask for count in range(1, len(values) + 1)]
     for offset in offsets:
         if not segment.contains(offset, size):
-            raise selector_fault(Vector.SS, selector)
+            raise selector_fault(Vector.SS, segment.selector)
     for offset in offsets:
         cpu.probe_linear(segment.base + offset & 0xFFFF_FFFF, size)
     for offset, value in zip(offsets, values, strict=True):

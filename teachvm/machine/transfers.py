@@ -135,7 +135,8 @@ def far_return(cpu: Cpu, size: int, released: int) -> None:
     Raises:
         Fault: #GP, #NP, #SS, #PF.
     """
-    eip, selector = cpu.top(size), cpu.top(size, size) & 0xFFFF
+    eip, selector = cpu.tops(size, 2)
+    selector &= 0xFFFF
     back = _check_return(cpu, eip, selector, size, 2 * size + released)
     _commit_return(cpu, back, 2 * size + released, released)
 
@@ -151,7 +152,8 @@ def interrupt_return(cpu: Cpu, size: int) -> None:
     """
     if cpu.eflags & NT:
         raise _task_return(cpu)
-    eip, selector, image = cpu.top(size), cpu.top(size, size) & 0xFFFF, cpu.top(size, 2 * size)
+    eip, selector, image = cpu.tops(size, 3)
+    selector &= 0xFFFF
     if size == 4 and image & VM and cpu.cpl == 0:
         raise cpu.stop(StopReason.VIRTUAL_8086, f"IRET at eip {cpu.eip:#010x} with EFLAGS.VM set")
     back = _check_return(cpu, eip, selector, size, 3 * size)
@@ -243,6 +245,31 @@ def _check_return(cpu: Cpu, eip: int, selector: int, size: int, popped: int) -> 
     Raises:
         Fault: #GP(0), #GP(selector), #NP(selector), #SS(selector), #PF.
     """
+    ring, asked = selector & 3, ("return", selector, cpu.cpl)
+    concluded = cpu.concluded.of(cpu)
+    known: Segment | None = concluded.get(asked)
+    found = None
+    if known is None:
+        found = _returned_to(cpu, selector)
+    segment = found.segment if found is not None else known
+    assert segment is not None
+    stack, esp = None, 0
+    if ring > cpu.cpl:
+        esp, outer = cpu.tops(size, 2, popped)
+        outer &= 0xFFFF
+        if is_null(outer):
+            raise general_protection()
+        stack = concluded.get(("stack", outer, ring)) or stack_segment(cpu, outer, ring, Vector.GP)
+    if eip > segment.limit:
+        raise general_protection()
+    if found is not None:
+        segment = mark_accessed(cpu, found)
+        cpu.concluded.keep(cpu, asked, segment, found.linear)
+    return _Return(segment, eip, ring, stack, esp)
+
+
+def _returned_to(cpu: Cpu, selector: int) -> Descriptor:
+    """The code segment a far return names: not to an inner ring, and of the ring in the selector."""
     found = require_code_descriptor(cpu, selector)
     segment, ring = found.segment, selector & 3
     if ring < cpu.cpl:
@@ -251,16 +278,7 @@ def _check_return(cpu: Cpu, eip: int, selector: int, size: int, popped: int) -> 
         raise selector_fault(Vector.GP, selector)
     if not segment.present:
         raise selector_fault(Vector.NP, selector)
-    stack, esp = None, 0
-    if ring > cpu.cpl:
-        esp = cpu.top(size, popped)
-        outer = cpu.top(size, popped + size) & 0xFFFF
-        if is_null(outer):
-            raise general_protection()
-        stack = stack_segment(cpu, outer, ring, Vector.GP)
-    if eip > segment.limit:
-        raise general_protection()
-    return _Return(mark_accessed(cpu, found), eip, ring, stack, esp)
+    return found
 
 
 def _commit_return(cpu: Cpu, back: _Return, popped: int, released: int) -> None:

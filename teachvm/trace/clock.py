@@ -15,7 +15,7 @@ class Clock:
     """
 
     STATE: ClassVar[tuple[str, ...]] = ("n", "phase", "cycles")
-    DERIVED: ClassVar[tuple[str, ...]] = ("last_phases",)
+    DERIVED: ClassVar[tuple[str, ...]] = ("last_phases", "units", "phases")
 
     def __init__(self) -> None:
         self.n = 0
@@ -23,6 +23,10 @@ class Clock:
         self.cycles = 0
         self.last_phases = 0
         """How many phases the unit completed last had."""
+        self.units = 0
+        self.phases = 0
+        """Units executed one by one since the program began, again when executed again, and how many phases they had:
+        what going the same way again costs."""
 
     @property
     def now(self) -> Moment:
@@ -36,6 +40,8 @@ class Clock:
             cycles: Host cycles it took: 1, or the iterations of a repeated string instruction, or the length of a hop.
         """
         self.last_phases = self.phase
+        self.units += 1
+        self.phases += self.phase
         self.n += 1
         self.phase = 0
         self.cycles += cycles

@@ -51,9 +51,9 @@ class Meter:
         """The world stands at a checkpoint that cost so much to take."""
         self.since, self.taken = 0.0, taken
 
-    def burst(self, count: int) -> None:
-        """So many instructions were executed compiled."""
-        self.since += BURST_COST + count / COMPILED_PER_UNIT
+    def burst(self, count: int, units: int, phases: int) -> None:
+        """So many instructions were executed, all but a few of them, with so many phases, compiled."""
+        self.since += BURST_COST + (count - units) / COMPILED_PER_UNIT + units + PHASE_COST * phases
 
     def unit(self, phases: int, cycles: int) -> None:
         """One unit was executed, with so many phases, in so many cycles."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
+from teachvm.trace.clock import Clock
+from teachvm.trace.kept import Kept, Note
 from teachvm.trace.moment import START, Moment
 
 EVENTS: dict[str, type[Event]] = {}
@@ -50,10 +52,10 @@ class EventLog:
     """
 
     def __init__(self) -> None:
-        self._events: list[Event] = []
+        self._events: Kept[Event] = Kept(_made)
         self._forgotten = 0
         self._whole_from = START
-        self._again: list[Event] = []
+        self._again: Kept[Event] = Kept(_made)
         """Forgotten events that re-execution has published again, the first of them numbered `_again_first`."""
         self._again_first = 0
         self.cuts = 0
@@ -64,16 +66,33 @@ class EventLog:
 
     def publish(self, event: Event) -> None:
         """Record an event, unless re-execution repeats a recorded one, then tell subscribers of its class and bases."""
-        if self.cursor - self._forgotten == len(self._events):
-            self._events.append(event)
-            if len(self._events) > LOG_CAPACITY:
-                self._forget()
-        elif self.cursor < self._forgotten:
-            self._recall(event)
-        self.cursor += 1
+        self._keep(event)
         if self._subscribers:
             for handler in self._handlers_of(type(event)):
                 handler(event)
+
+    def note(self, kind: type[Event], clock: Clock, fields: dict[str, Any]) -> None:
+        """Record what is true from now on; the event is made at once only if somebody listens.
+
+        Args:
+            kind: The event's class.
+            clock: Says when.
+            fields: The event's own fields, given away.
+        """
+        if self._subscribers and self._handlers_of(kind):
+            self.publish(kind(clock.now, clock.cycles, **fields))
+        else:
+            self._keep((kind, clock.n, clock.phase, clock.cycles, fields))
+
+    def _keep(self, item: Event | Note[Event]) -> None:
+        items = self._events.items
+        if self.cursor - self._forgotten == len(items):
+            items.append(item)
+            if len(items) > LOG_CAPACITY:
+                self._forget()
+        elif self.cursor < self._forgotten:
+            self._recall(item)
+        self.cursor += 1
 
     def _forget(self) -> None:
         half = len(self._events) // 2
@@ -81,15 +100,15 @@ class EventLog:
         del self._events[:half]
         self._forgotten += half
 
-    def _recall(self, event: Event) -> None:
+    def _recall(self, item: Event | Note[Event]) -> None:
         """Keep a forgotten event that happens again; what does not join on to it goes."""
         again = self._again
         place = self.cursor - self._again_first
         if not 0 <= place <= len(again):
-            again.clear()
+            again.items.clear()
             self._again_first, place = self.cursor, 0
         if place == len(again):
-            again.append(event)
+            again.items.append(item)
             if len(again) > LOG_CAPACITY:
                 del again[: len(again) // 2]
                 self._again_first = self.cursor + 1 - len(again)
@@ -139,7 +158,7 @@ class EventLog:
 
     def number(self, moment: Moment) -> int:
         """Number of the first event at or after a moment; `end` if there is none."""
-        if moment < self._whole_from and self._again and self._again[0].at <= moment:
+        if moment < self._whole_from and len(self._again) and self._again[0].at <= moment:
             return self._again_first + bisect_left(self._again, moment, key=_moment_of)
         return self._forgotten + self._index(moment)
 
@@ -151,7 +170,7 @@ class EventLog:
         """As `slice`, each event with its number."""
         low, high = max(start, self._forgotten), max(stop, self._forgotten)
         found = list(enumerate(self._events[low - self._forgotten : high - self._forgotten], low))
-        if start < self._forgotten and self._again:
+        if start < self._forgotten and len(self._again):
             low, high = max(start, self._again_first), max(min(stop, self._forgotten), self._again_first)
             again = self._again[low - self._again_first : high - self._again_first]
             found = [*enumerate(again, low), *found]
@@ -164,7 +183,7 @@ class EventLog:
         self, kind: type[E] | tuple[type[E], ...], start: Moment | None = None, stop: Moment | None = None
     ) -> Iterator[E]:
         """Events of a kind with `start <= at < stop`, oldest first."""
-        if self._again and (start is None or start < self._whole_from):
+        if len(self._again) and (start is None or start < self._whole_from):
             for event in self._again[: self._forgotten - self._again_first]:
                 if (
                     (start is None or event.at >= start)
@@ -175,16 +194,14 @@ class EventLog:
         low = 0 if start is None else self._index(start)
         high = len(self._events) if stop is None else self._index(stop)
         for index in range(low, high):
-            event = self._events[index]
-            if isinstance(event, kind):
-                yield event
+            if self._events.is_a(index, kind):
+                yield self._events[index]  # type: ignore[misc]  # it is of the kind
 
     def last_before(self, moment: Moment, kind: type[E] | tuple[type[E], ...]) -> E | None:
         """The latest event of a kind strictly before a moment, or None."""
         for index in range(self._index(moment) - 1, -1, -1):
-            event = self._events[index]
-            if isinstance(event, kind):
-                return event
+            if self._events.is_a(index, kind):
+                return self._events[index]  # type: ignore[return-value]  # it is of the kind
         for index in range(bisect_left(self._again, moment, key=_moment_of) - 1, -1, -1):
             event = self._again[index]
             if isinstance(event, kind):
@@ -200,7 +217,7 @@ class EventLog:
 
     def cycles_at(self, frontier: Moment) -> int:
         """Host cycles at the end of what was run, as far as the log can tell: an instruction takes one."""
-        last = self._events[-1] if self._events else None
+        last = self._events[-1] if len(self._events) else None
         return frontier.n if last is None else last.cycles + max(0, frontier.n - last.at.n)
 
     def truncate(self, here: Moment) -> tuple[Event, ...]:
@@ -215,12 +232,17 @@ class EventLog:
         if self.cursor < self._forgotten:
             # The present lies in what was forgotten: what was executed again up to here is the log from now on.
             place = self.cursor - self._again_first
-            self._events = self._again[:place] if 0 <= place <= len(self._again) else []
-            self._whole_from = Moment(self._events[0].at.n + 1) if self._events else here
+            self._events = self._again.part(place) if 0 <= place <= len(self._again) else Kept(_made)
+            self._whole_from = Moment(self._events[0].at.n + 1) if len(self._events) else here
             self._forgotten = self.cursor - len(self._events)
-        self._again = []
+        self._again = Kept(_made)
         self.cuts += 1
         return future
+
+
+def _made(note: Note[Event]) -> Event:
+    kind, n, phase, cycles, fields = note
+    return kind(Moment(n, phase), cycles, **fields)
 
 
 def _moment_of(event: Event) -> Moment:

@@ -28,8 +28,7 @@ class Recorder:
 
     def emit(self, kind: type[Event], /, **fields: Any) -> None:
         """Publish a fact that belongs to the current moment."""
-        clock = self.clock
-        self.log.publish(kind(clock.now, clock.cycles, **fields))
+        self.record(kind, fields)
 
     def mark(self, kind: type[Event], /, **fields: Any) -> None:
         """Publish a fact that is a phase of its own: one visible thing inside the current unit.
@@ -37,9 +36,20 @@ class Recorder:
         Raises:
             PhaseReached: The timeline asked to stop here.
         """
+        self.record_phase(kind, fields)
+
+    def record(self, kind: type[Event], fields: dict[str, Any]) -> None:
+        """As `emit`, with the fields in a dictionary that is given away."""
+        self.log.note(kind, self.clock, fields)
+
+    def record_phase(self, kind: type[Event], fields: dict[str, Any]) -> None:
+        """As `mark`, with the fields in a dictionary that is given away."""
         clock = self.clock
         clock.phase += 1
+        if self.stop_when is None:
+            self.log.note(kind, clock, fields)
+            return
         event = kind(clock.now, clock.cycles, **fields)
         self.log.publish(event)
-        if self.stop_when is not None and self.stop_when(event):
+        if self.stop_when(event):
             raise PhaseReached

@@ -23,12 +23,13 @@ class Subject(Protocol):
     def unit(self) -> bool:
         """Execute from `(n, 0)` to `(n + 1, 0)`; False when nothing can run any more."""
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+    def burst(self, limit: int, barriers: frozenset[int], units: int = 0) -> int:
         """Complete instructions fast, as far as they have no phases and no facts.
 
         Args:
             limit: Most instructions.
             barriers: Addresses of instructions that may only be come to, not executed, after the first.
+            units: Most units in between that may have both; the clock counts them and their phases.
 
         Returns:
             How many; 0 says that `unit` has to do the next one.

@@ -19,7 +19,7 @@ LONGEST_BURST = 1 << 14
 """Most compiled instructions before somebody is asked whether to go on: a few milliseconds."""
 
 ASKED_EVERY = 64
-"""Units between two questions whether to go on."""
+"""Units between two questions whether to go on; half as many may be executed one by one in a burst."""
 
 ORIGIN = -1
 """Number of the checkpoint that holds the beginning as it was before anything came from outside."""
@@ -115,7 +115,7 @@ class Timeline:
                     asked = done
                     if not keep_going():
                         return Outcome.PAUSED
-                count = self._advance(limit - done, barriers)
+                count = self._advance(limit - done, barriers, asks=stop_at is not None)
                 if not count:
                     return Outcome.ENDED
                 done += count
@@ -210,18 +210,21 @@ class Timeline:
         """The latest checkpoint before a moment after the start: from there it is executed again most cheaply."""
         return max(START, Moment(self._checkpoints.nearest(moment.n if moment.phase else moment.n - 1)))
 
-    def again(self, start: Moment, stop: Moment, barriers: frozenset[int] | None = NOWHERE) -> Iterator[Moment]:
-        """Execute a stretch again, standing in turn at its boundaries `start <= boundary < stop`.
+    def again(
+        self, start: Moment, stop: Moment, barriers: frozenset[int] | None = NOWHERE, *, asks: bool = False
+    ) -> Iterator[Moment]:
+        """Execute a stretch again, standing in turn at some of its boundaries `start <= boundary < stop`.
 
         Args:
             start: An instruction boundary.
             stop: Where it ends; the unit it lies in is executed whole.
             barriers: Where it must not pass unasked; see `run`.
+            asks: Stand behind every unit that records facts too.
         """
         self.seek(start)
         while self._clock.now < stop:
             yield self._clock.now
-            if not self._advance(max(1, stop.n - self._clock.n), barriers):
+            if not self._advance(max(1, stop.n - self._clock.n), barriers, asks=asks):
                 return
 
     def _executed_again(
@@ -234,6 +237,7 @@ class Timeline:
     ) -> Moment | None:
         """The latest wanted moment of a stretch, `start <= moment < stop`, found by executing it again."""
         found: list[Moment] = []
+        asks = stop_at is not None
 
         def note(event: Event) -> None:
             if event.PHASE and event.at < stop and wanted(event):
@@ -241,7 +245,7 @@ class Timeline:
 
         unsubscribe = self._log.subscribe(Event, note)
         try:
-            for boundary in self.again(start, stop, barriers if stop_at is not None else NOWHERE):
+            for boundary in self.again(start, stop, barriers if asks else NOWHERE, asks=asks):
                 if stop_at is not None and stop_at():
                     found[:] = [boundary]
         finally:
@@ -295,16 +299,20 @@ class Timeline:
 
     # ---- inside --------------------------------------------------------------------------------
 
-    def _advance(self, limit: int, barriers: frozenset[int] | None = NOWHERE) -> int:
-        """Complete at least one unit, and fast at most `limit`; returns how many, 0 when nothing can run any more."""
+    def _advance(self, limit: int, barriers: frozenset[int] | None = NOWHERE, *, asks: bool = False) -> int:
+        """Complete at least one unit, and fast at most `limit`; returns how many, 0 when nothing can run any more.
+
+        Somebody may ask after each unit that records facts (`asks`); `barriers` are as in `run`.
+        """
         if limit > 1 and barriers is not None:
             number = self._clock.n
             place = bisect_right(self._input_numbers, number)
             if place < len(self._input_numbers):
                 limit = min(limit, self._input_numbers[place] - number)
-            done = self._subject.burst(min(limit, LONGEST_BURST), barriers)
+            units, phases = self._clock.units, self._clock.phases
+            done = self._subject.burst(min(limit, LONGEST_BURST), barriers, 0 if asks else ASKED_EVERY // 2)
             if done:
-                self._meter.burst(done)
+                self._meter.burst(done, self._clock.units - units, self._clock.phases - phases)
                 self._arrived()
                 return done
         return 1 if self._unit() else 0
@@ -323,7 +331,7 @@ class Timeline:
     def _arrived(self) -> None:
         """The world came to an instruction boundary."""
         self._apply(self._clock.n)
-        if self._meter.due:
+        if self._meter.due and not self._clock.phase:
             self._keep()
 
     def _keep(self) -> None:
@@ -338,7 +346,7 @@ class Timeline:
         clock = self._clock
         mark = (clock.n + number) // 2
         while clock.n < number and self._advance((mark if mark > clock.n else number) - clock.n):
-            if clock.n < mark:
+            if clock.n < mark or clock.phase:
                 continue
             left = number - clock.n
             if self._meter.worth(left, clock.n - self._checkpoints.nearest(clock.n)):

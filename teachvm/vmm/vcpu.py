@@ -61,12 +61,12 @@ class EmulationRecorder(Recorder):
         super().__init__(world.clock, world.log)
         self.handler = 0
 
-    def emit(self, kind: type[Event], /, **fields: Any) -> None:
+    def record(self, kind: type[Event], fields: dict[str, Any]) -> None:
         """Pass a fact on, unless it is a page walk: each byte the software CPU touches would be one."""
         if kind is not PageWalked:
-            super().emit(kind, **fields)
+            super().record(kind, fields)
 
-    def mark(self, kind: type[Event], /, **fields: Any) -> None:
+    def record_phase(self, kind: type[Event], fields: dict[str, Any]) -> None:
         """Keep the handler in mind and say nothing: the VMM marks what it does itself."""
         if kind is HandlerEntered:
             self.handler = fields["vector"]

@@ -159,8 +159,8 @@ class Vm:
             self.vcpu.in_guest = False
             self.host.end(self, switched_off(self.name, self.board.ended, failed=self.board.failed))
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
-        """Let the hardware complete instructions of this VM's guest for which nobody is needed."""
+    def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
+        """Let the hardware complete instructions of this VM's guest for which nobody is needed: the compiled ones."""
         return self.engine.burst(limit, barriers)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from teachvm.guest.image import Image
 from teachvm.guest.symbols import Symbols
@@ -23,6 +23,9 @@ from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
 from teachvm.world.events import WorldEnded
 from teachvm.world.spec import VmSpec, WorldSpec
+
+LONGEST_BURST: Final = 1 << 14
+"""Cycles after which a burst ends: a repeated string instruction is one unit, but it takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +110,28 @@ class World:
             host.turn()
         return True
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
-        """Complete up to `limit` instructions compiled, where nothing but registers and memory changes; see `unit`.
+    def burst(self, limit: int, barriers: frozenset[int], units: int = 0) -> int:
+        """Complete up to `limit` instructions, compiled where nothing but registers and memory changes; see `unit`.
 
         Args:
             limit: Most instructions.
             barriers: Linear addresses of instructions that may only be come to, not executed, after the first.
+            units: Most units executed one by one in between, with whatever they record.
         """
-        return 0 if self.host.stopped is not None else self.host.burst(limit, barriers)
+        clock, host = self.recorder.clock, self.host
+        start, end, late = clock.n, clock.n + limit, clock.cycles + LONGEST_BURST
+        if host.stopped is not None:
+            return 0
+        through = units > 0
+        host.burst(limit, barriers, through=through)
+        while clock.phase or (units > 0 and clock.n < end and clock.cycles < late):
+            units -= 1
+            if host.stopped is not None:
+                self._end(host.stopped)
+                break
+            if self.unit() and clock.n < end:
+                host.burst(end - clock.n, barriers, through=through)
+        return clock.n - start
 
     def _end(self, reason: StopReason) -> None:
         if not self.ended:

@@ -77,20 +77,27 @@ class Mixer:
     def memories(self) -> tuple[TinyMemory, ...]:
         return (self.memory,)
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+    def burst(self, limit: int, barriers: frozenset[int], units: int = 0) -> int:
         """Units without phases, as far as their state is in no barrier."""
         clock = self.recorder.clock
         before = clock.n
         while clock.n - before < limit and self.state % 4 == 0 and clock.n < self.length:
             if clock.n > before and self.state in barriers:
                 break
-            self.unit()
+            self._work()
+            clock.retire_all(1)
         return clock.n - before
 
     def unit(self) -> bool:
         clock = self.recorder.clock
         if clock.n >= self.length:
             return False
+        self._work()
+        clock.retire()
+        return True
+
+    def _work(self) -> None:
+        clock = self.recorder.clock
         self.units += 1
         for index in range(self.state % 4):
             self.marks[index] = clock.n
@@ -102,8 +109,6 @@ class Mixer:
             self.memory.write((self.state >> 5) % 8 * PAGE_BYTES, self.state >> 12 & 3)
         self.trail.append(self.state & 7)
         del self.trail[:-5]
-        clock.retire()
-        return True
 
 
 @dataclass(frozen=True, slots=True)

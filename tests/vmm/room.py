@@ -174,7 +174,7 @@ class Room:
     def memories(self) -> tuple[Memory, ...]:
         return (self.machine.memory,)
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+    def burst(self, limit: int, barriers: frozenset[int], units: int = 0) -> int:
         return 0 if self.host.stopped is not None else self.host.burst(limit, barriers)
 
     def unit(self) -> bool:

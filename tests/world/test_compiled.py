@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from teachvm.cli.benchmarks import programs
+from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
 from teachvm.trace.timeline import Timeline
 from teachvm.vmm.techniques import Technique
@@ -40,6 +42,11 @@ def same_at(stops: list[int], technique: Technique, count: int, program: str) ->
         fast.run(stop)
         assert plain.position == fast.position
         assert plain.digest() == fast.digest()
+    assert recorded(plain) == recorded(fast)
+
+
+def recorded(timeline: Timeline) -> list[Event]:
+    return list(timeline._subject.recorder.log.of(Event))
 
 
 @settings(max_examples=5)
@@ -69,6 +76,22 @@ def test_going_back_and_forth_over_compiled_code_finds_the_same_digests(which: t
         assert (timeline.position, timeline.digest()) == (moment, seen[moment])
     there = Moment(timeline.position.n - 1)
     assert timeline.back_instruction() == there
+
+
+@settings(max_examples=5)
+@given(st.lists(st.integers(1, 4_000), min_size=1, max_size=3), st.sampled_from(programs.PROGRAMS))
+def test_system_calls_and_strings_between_compiled_code_record_the_same(stops: list[int], program: str) -> None:
+    plain, fast = programs.world(program), programs.world(program)
+    tiers = plain.host.machine.cpu.tiers
+    assert tiers is not None
+    tiers.enabled = False
+    slow, quick = Timeline(plain), Timeline(fast)
+    for stop in (5_200, *stops):
+        slow.run(stop)
+        quick.run(stop)
+        assert slow.position == quick.position
+        assert slow.digest() == quick.digest()
+    assert recorded(slow) == recorded(quick)
 
 
 def test_a_barrier_is_asked_about_each_time_it_is_come_to() -> None:

@@ -128,7 +128,7 @@ def test_what_is_not_registered_does_not_change_while_the_world_runs(setup: Setu
         assert _plain(thing) == was, f"a {type(thing).__name__} changed"
 
 
-CACHES = {"Tiers", "Memory", "EmulationRecorder"}
+CACHES = {"Conclusions", "EmulationRecorder", "Memory", "Tiers"}
 """Memory's contents are state by page; compiled code and what it was made from can be dropped. The
 recorder keeps in mind, until the unit is over, which handler was entered."""
 

@@ -15,6 +15,8 @@ from teachvm.world.world import World
 
 PROGRAMS: Final = ("loop", "sieve", "bubble", "fib", "syscalls", "memcpy")
 NO_BARRIERS: Final[frozenset[int]] = frozenset()
+UNITS: Final = 32
+"""Units executed one by one in a burst, as a timeline does it."""
 MEMORY_BYTES: Final = 4 << 20
 ROOM: Final = 0x3_0000
 ROOM_BYTES: Final = 0x1_0000
@@ -51,7 +53,7 @@ def run(subject: World, instructions: int) -> int:
     clock = subject.recorder.clock
     start = clock.cycles
     while (left := start + instructions - clock.cycles) > 0:
-        if not subject.burst(left, NO_BARRIERS) and not subject.unit():
+        if not subject.burst(left, NO_BARRIERS, UNITS) and not subject.unit():
             break
     return clock.cycles - start
 

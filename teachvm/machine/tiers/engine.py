@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from teachvm.isa.control import CR0_AM
 from teachvm.isa.descriptors import DB_BIT, Segment
@@ -24,15 +24,34 @@ HOT: Final = 40
 """Arrivals at an address before a region is compiled there."""
 OFTEN: Final = 16
 """Times one instruction leaves, for storing beside code or not aligned, before it is compiled to look closer."""
+Near = dict[int, Region | Operation | None]
+"""Regions by address, where nothing can be compiled the instruction: what page map and page said a moment ago."""
+Noted = tuple[list[Segment], int, tuple[Near, ...]]
+"""Segments, their mode, and what is at hand by CPL."""
 NO_BARRIERS: Final[frozenset[int]] = frozenset()
 MOST_TRAITS: Final = 1 << 14
 """Instructions whose traits are remembered, and sets of segments."""
+MOST_SINGLE: Final = 64
+"""Instructions executed by tier 0 between compiled code before somebody is asked whether to go on."""
 COLD: Final = -1
 """Marks an address at which nothing can be compiled."""
 FIRST_FAR: Final = 0xFFC0_0000
 """First linear address that compiled code never touches: a VMM's region lies there."""
 CODE_16: Final = -1
 """Mode of a code segment nothing is compiled for."""
+
+
+class Owner(Protocol):
+    """Who has to know of instructions as soon as they are complete, because the clock is theirs."""
+
+    def completed_all(self, count: int) -> None:
+        """So many instructions were completed compiled, each in one cycle."""
+
+    def completed_one(self, cycles: int) -> int:
+        """One instruction was completed by tier 0; how much room there is now."""
+
+    def room(self) -> int:
+        """Cycles until a device is due; 0 or less if it is, or if an interrupt waits to be accepted."""
 
 
 class Tiers:
@@ -56,11 +75,15 @@ class Tiers:
         self._beside: dict[int, int] = {}
         self._unaligned: dict[int, int] = {}
         self._barriers = NO_BARRIERS
-        self._segs: list[Segment] = []
+        self._segs: list[Segment] = list(cpu.segs)
         self._mode = CODE_16
         self._modes: dict[tuple[object, ...], int] = {}
-        self._noted: dict[tuple[int, ...], tuple[list[Segment], int]] = {}
-        """By the identities of segments, which are kept here: themselves and their mode."""
+        self._noted: dict[tuple[int, ...], Noted] = {}
+        """By the identities of segments, which are kept here: themselves, their mode, and what is at hand by CPL."""
+        self._by_code: dict[int, Noted] = {}
+        """The last of them by the identity of CS."""
+        self._near: tuple[Near, ...] = ({}, {}, {}, {})
+        self._forgotten = 0
         self._traits: dict[tuple[Operation, int], Traits | None] = {}
 
     def run(self, limit: int, barriers: frozenset[int] = NO_BARRIERS) -> int:
@@ -74,26 +97,73 @@ class Tiers:
             Instructions completed, each in one cycle; the CPU stands at an instruction boundary, and what comes next
             is for tier 0.
         """
+        return self._go(limit, barriers, None) if self._ready() else 0
+
+    def run_through(self, limit: int, owner: Owner) -> int:
+        """Execute compiled code, and in between what only tier 0 can: software interrupts, IRET, segment loads.
+
+        Args:
+            limit: Most instructions.
+            owner: Is told of every instruction at once, since what tier 0 executes may record facts; says when a
+                device or an interrupt wants something.
+
+        Returns:
+            Instructions completed. The last one may have left the processor inside the next unit, with an exception
+            just delivered.
+        """
+        room = owner.room()
+        return self._go(min(limit, room), NO_BARRIERS, owner) if room > 0 and self._ready() else 0
+
+    def _ready(self) -> bool:
+        """Whether instructions can be executed without a look at anything before each."""
         cpu = self._cpu
         if cpu.eflags & (TF | RF) or cpu.shadow or cpu.trap_pending or cpu.halted or cpu.cr0 & CR0_AM:
-            return 0
-        if not self.enabled or cpu.stopped is not None or cpu.break_at:
-            return 0
-        if cpu.segs != self._segs or barriers is not self._barriers:
-            self._note(barriers)
-        maps = self._maps[cpu.cpl]
-        done = 0
+            return False
+        return self.enabled and cpu.stopped is None and not cpu.break_at
+
+    def _go(self, limit: int, barriers: frozenset[int], owner: Owner | None) -> int:
+        cpu, done, singles = self._cpu, 0, MOST_SINGLE
         while True:
-            region = self._region(cpu.eip)
-            if region is None or limit - done < region.need:
-                return done
-            count, cpu.eip, cpu.eflags = region.run(limit - done, cpu.regs, cpu.eflags, *maps, *self._views)
+            count, single = self._compiled(limit - done, barriers, owner)
             done += count
+            if owner is None or done >= limit or not singles:
+                return done
+            singles -= 1
+            cycles = cpu.execute_one(single)
+            if not cycles:
+                return done
+            room = owner.completed_one(cycles)
+            done += 1
+            if done >= limit or room <= 0 or not self._ready():
+                return done
+            limit = min(limit, done + room)
+
+    def _compiled(self, limit: int, barriers: frozenset[int], owner: Owner | None) -> tuple[int, Operation | None]:
+        """Execute compiled code; returns how many instructions, and the one that comes next if that is known."""
+        cpu, done = self._cpu, 0
+        if cpu.segs[CS] is not self._segs[CS] or cpu.segs != self._segs or barriers is not self._barriers:
+            self._note(barriers)
+        if self._forgotten != self._ram.forgotten:
+            self.forget_near()
+            self._forgotten = self._ram.forgotten
+        near, maps = self._near[cpu.cpl], self._maps[cpu.cpl]
+        while True:
+            eip = cpu.eip
+            found = near[eip] if eip in near else self._find(eip, near)
+            if found.__class__ is not Region:
+                return done, found  # type: ignore[return-value]  # one of the other two
+            if limit - done < found.need:
+                return done, None
+            count, cpu.eip, cpu.eflags = found.run(limit - done, cpu.regs, cpu.eflags, *maps, *self._views)
+            if count:
+                done += count
+                if owner is not None:
+                    owner.completed_all(count)
             if self._missed:
                 if not self._looked_up(self._missed.pop()):
-                    return done
+                    return done, None
             elif not count or cpu.eip in self._barriers:
-                return done
+                return done, None
 
     # ---- leaving -------------------------------------------------------------------------------
 
@@ -135,6 +205,7 @@ class Tiers:
         frame = self._tlb.reads[self._cpu.cpl].get(eip >> 12)
         if count == OFTEN and frame is not None:
             self._ram.code_page(frame >> 12).regions.clear()
+            self.forget_near()
 
     # ---- finding -------------------------------------------------------------------------------
 
@@ -143,11 +214,17 @@ class Tiers:
         segs = self._cpu.segs
         if barriers is not self._barriers or len(self._noted) >= MOST_TRAITS:
             self._noted.clear()
+            self._by_code.clear()
         self._barriers = barriers
-        key = tuple(map(id, segs))
-        if key not in self._noted:
-            self._noted[key] = list(segs), self._mode_of(segs, barriers)
-        self._segs, self._mode = self._noted[key]
+        noted = self._by_code.get(id(segs[CS]))
+        # Of two lists of the same objects only the objects are looked at.
+        if noted is None or noted[0] != segs:
+            key = tuple(map(id, segs))
+            noted = self._noted.get(key)
+            if noted is None:
+                noted = self._noted[key] = list(segs), self._mode_of(segs, barriers), ({}, {}, {}, {})
+            self._by_code[id(segs[CS])] = noted
+        self._segs, self._mode, self._near = noted
 
     def _mode_of(self, segs: list[Segment], barriers: frozenset[int]) -> int:
         code = segs[CS]
@@ -156,7 +233,17 @@ class Tiers:
         allows = [(is_flat(seg), seg.readable, seg.writable, seg.access & DB_BIT) for seg in segs]
         return self._modes.setdefault((barriers, code.limit, *allows), len(self._modes))
 
-    def _region(self, eip: int) -> Region | None:
+    def forget_near(self) -> None:
+        """Look every region up again: a translation went away, or compiled code did."""
+        for _, _, near in self._noted.values():
+            for each in near:
+                each.clear()
+
+    def _find(self, eip: int, near: Near) -> Region | Operation | None:
+        """What is at an address: a region, if there is one now or can be made, or what tier 0 has to execute there.
+
+        It is at hand from now on, unless it may change by being come to.
+        """
         mode = self._mode
         if mode < 0 or eip >= FIRST_FAR:
             return None
@@ -165,16 +252,14 @@ class Tiers:
             return None
         page = self._ram.code_page(frame >> 12)
         found = page.regions.get((eip, mode))
-        if isinstance(found, Region):
-            return found
-        if found == COLD:
-            return None
-        heat = page.regions[eip, mode] = (found or 0) + 1
-        if heat < HOT:
-            return None
-        made = self._compile(eip, frame, page)
-        page.regions[eip, mode] = COLD if made is None else made
-        return made
+        if not isinstance(found, Region) and found != COLD:
+            heat = page.regions[eip, mode] = (found or 0) + 1
+            if heat < HOT:
+                return None
+            made = self._compile(eip, frame, page)
+            found = page.regions[eip, mode] = COLD if made is None else made
+        near[eip] = found if isinstance(found, Region) else page.ops[1].get(eip & 0xFFF)
+        return near[eip]
 
     def _compile(self, eip: int, frame: int, page: CodePage) -> Region | None:
         origin = eip & ~0xFFF

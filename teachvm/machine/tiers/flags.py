@@ -86,7 +86,9 @@ class FlagState:
         """Source of the whole EFLAGS value."""
         text = ENTRY if self.complete else self.base
         for layer in self.layers:
-            text = f"({text} & {~layer.mask & 0xFFFFFFFF} | {_mask_text(layer.source)} & {layer.mask})"
+            carry = _direct(layer.source, 1) if layer.mask == CF and isinstance(layer.source, Status) else None
+            part = f"{_mask_text(layer.source)} & {layer.mask}" if carry is None else f"({carry})"
+            text = f"({text} & {~layer.mask & 0xFFFFFFFF} | {part})"
         return text
 
 
