@@ -10,6 +10,7 @@ from pathlib import Path
 
 from teachvm.app import recordings
 from teachvm.app.typist import Typist
+from teachvm.guest.image import Image
 from teachvm.guest.library import GUESTS
 from teachvm.guest.library import build as build_image
 from teachvm.host.stop import StopKind
@@ -147,13 +148,13 @@ class Wishes:
     """How somebody wants a guest run that no lesson describes.
 
     Attributes:
-        technique: How.
+        technique: How; None is what suits it: emulation for code of another processor, else trap and emulate.
         memory_bytes: Of each guest; 0 is what suits it.
         vms: How many copies of it, each in a VM of its own.
         load_at: Where a flat binary is put; 0 leaves it to the loader.
     """
 
-    technique: Technique = Technique.TRAP_AND_EMULATE
+    technique: Technique | None = None
     memory_bytes: int = 0
     vms: int = 1
     load_at: int = 0
@@ -173,10 +174,12 @@ def alone(guest: str, folder: Path | None = None, wishes: Wishes = _USUAL) -> Wo
     Raises:
         GuestError, AsmError: It is no guest.
     """
-    memory = wishes.memory_bytes or _comfortable(guest, folder, wishes.load_at)
+    image = build_image(guest, folder=folder, load_at=wishes.load_at)
+    memory = wishes.memory_bytes or _comfortable(guest, image)
+    suits = Technique.EMULATION if image.riscv else Technique.TRAP_AND_EMULATE
     own = guest not in GUESTS
     vms = tuple(
-        VmSpec(name, guest, memory, wishes.technique, load_at=wishes.load_at, debug_ports=own)
+        VmSpec(name, guest, memory, wishes.technique or suits, load_at=wishes.load_at, debug_ports=own)
         for name in _names(guest, wishes.vms)
     )
     needed = sum(vm.memory_bytes + VMM_RESERVE_BYTES for vm in vms)
@@ -189,11 +192,11 @@ def _names(guest: str, many: int) -> list[str]:
     return [name] if many == 1 else [f"{name[:13]}_{number}" for number in range(1, many + 1)]
 
 
-def _comfortable(guest: str, folder: Path | None, load_at: int) -> int:
+def _comfortable(guest: str, image: Image) -> int:
     """Memory that suits a guest: what its manifest says, else a power of two with room behind the image."""
     if guest in GUESTS:
         return GUESTS[guest].memory_bytes
-    end = build_image(guest, folder=folder, load_at=load_at).end
+    end = image.memory_needed
     size = 2 * MIB if end < MIB else LARGER_GUEST_BYTES
     while size < end + MIB and size < MAX_GUEST_MEMORY_BYTES:
         size *= 2

@@ -13,6 +13,7 @@ from teachvm.guest.library import Folder
 from teachvm.host.bare import BareGuest
 from teachvm.host.stop import StopKind
 from teachvm.trace.timeline import Outcome, Timeline
+from teachvm.vmm.foreign import ForeignVm
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
@@ -75,6 +76,7 @@ class SideBySide:
 
         Raises:
             SpecError: There are several guests.
+            GuestError, AsmError: The guest cannot be built.
         """
         if len(spec.host.vms) != 1:
             raise SpecError("techniques are compared on one guest; this world has several")
@@ -82,7 +84,10 @@ class SideBySide:
         self._folder = folder
         self._limit = limit
         self.runs: list[Run] = []
-        self.todo = [technique for technique in Technique if technique.available]
+        (guest,) = build(spec.with_technique(Technique.EMULATION), folder).guests.values()
+        self._foreign = guest.image.riscv
+        able = (Technique.EMULATION,) if self._foreign else tuple(Technique)
+        self.todo = [technique for technique in able if technique.available]
         self._work: Iterator[None] | None = None
 
     @property
@@ -128,7 +133,7 @@ class SideBySide:
             if outcome is Outcome.PAUSED:
                 yield
         diverged = None
-        if technique not in (Technique.BARE_METAL, Technique.PARAVIRTUAL):
+        if technique not in (Technique.BARE_METAL, Technique.PARAVIRTUAL) and not self._foreign:
             pair = LockStep(spec, self._folder)
             while True:
                 diverged = pair.run(self._limit - pair.instructions, keep_going)
@@ -143,6 +148,8 @@ def _account(technique: Technique, world: World, limit: int, diverged: Divergenc
     clock, stopped = world.recorder.clock, world.stopped
     if isinstance(tenant, BareGuest):
         direct = done = tenant.completed
+    elif isinstance(tenant, ForeignVm):
+        direct, done = 0, tenant.emulated
     else:
         assert isinstance(tenant, Vm)
         direct, done = tenant.direct, tenant.direct + tenant.emulated

@@ -70,5 +70,4 @@ def wishes_of(given: dict[str, Any]) -> Wishes:
     """
     from teachvm.app.headless import Wishes
 
-    technique = technique_of(given) or Technique.TRAP_AND_EMULATE
-    return Wishes(technique, (given["memory"] or 0) * MIB, given["vms"] or 1, given["load"] or 0)
+    return Wishes(technique_of(given), (given["memory"] or 0) * MIB, given["vms"] or 1, given["load"] or 0)

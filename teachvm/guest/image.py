@@ -8,6 +8,7 @@ from enum import Enum
 from teachvm.guest import executable
 from teachvm.guest.symbols import Space, SpaceKind, Symbols
 from teachvm.isa.assembler.assembly import Assembly
+from teachvm.machine.rv32.board import RAM_BASE
 
 PAGE = 4096
 LOADER_END = 0x7000
@@ -72,6 +73,16 @@ class Image:
     extent: int = 0
 
     @property
+    def riscv(self) -> bool:
+        """Its code is for a RISC-V processor."""
+        return self.symbols.kernel.assembly.riscv
+
+    @property
+    def memory_needed(self) -> int:
+        """Bytes of RAM up to the end of everything."""
+        return self.end - (RAM_BASE if self.riscv else 0)
+
+    @property
     def end(self) -> int:
         """First physical address behind everything."""
         address, content = self.segments[-1]
@@ -110,6 +121,12 @@ def link(
     if len(programs) > MAX_PROGRAMS:
         raise GuestError(f"{name} starts at most {MAX_PROGRAMS} programs, not {len(programs)}")
     _check_room(name, kernel.origin, len(kernel.data))
+    if kernel.riscv and kernel.origin < RAM_BASE:
+        raise GuestError(
+            f"{name} begins at {kernel.origin:#x}; a RISC-V computer has RAM from {RAM_BASE:#x} on: use org"
+        )
+    if kernel.riscv and programs:
+        raise GuestError(f"{name} is for a RISC-V processor and starts no programs")
     names = [program for program, _, _ in programs]
     rest = [each for each in carried if each[0] not in names][: MAX_PROGRAMS - len(programs)]
     entry_points = [_entry_of(assembly) for _, assembly, _ in programs] + [0] * len(rest)

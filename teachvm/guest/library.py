@@ -91,6 +91,16 @@ GUESTS: Final = {
             files=True,
             paravirtual="tinyos/paravirtual2.asm",
         ),
+        GuestManifest(
+            name="rv32",
+            title="rv32 demo",
+            description="Greets and counts primes on a RISC-V computer: no instruction of it can run on the host's "
+            "processor, so it runs under emulation only.",
+            source="rv32/demo.asm",
+            syscall_vector=None,
+            programs=(),
+            memory_bytes=1 << 20,
+        ),
     )
 }
 

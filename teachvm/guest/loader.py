@@ -27,6 +27,7 @@ from teachvm.isa.descriptors import TableRegister, flat_code, flat_data, null_se
 from teachvm.isa.flags import RESERVED_ONE
 from teachvm.isa.operands import CS, EAX, EBX, ESP
 from teachvm.machine.registers import Registers
+from teachvm.machine.rv32.board import RAM_BASE
 
 BOOT_GDT: Final = 0x500
 BOOT_INFO: Final = 0x600
@@ -64,6 +65,23 @@ def load(image: Image, memory_bytes: int, write: Write) -> None:
 
 def _whole(image: Image) -> str:
     return f"{image.name} with its programs" if image.programs else image.name
+
+
+def load_riscv(image: Image, memory_bytes: int, write: Write) -> None:
+    """Put a guest of a RISC-V computer into its RAM; it is told nothing about the machine.
+
+    Args:
+        image: The guest.
+        memory_bytes: Size of its RAM.
+        write: Stores bytes at an offset into RAM.
+
+    Raises:
+        GuestError: The guest does not fit.
+    """
+    if image.memory_needed > memory_bytes:
+        raise GuestError(f"{image.name} ends at {image.end:#x}, beyond {memory_bytes >> 10} KiB of RAM")
+    for address, content in image.segments:
+        write(address - RAM_BASE, content)
 
 
 def boot_gdt() -> bytes:

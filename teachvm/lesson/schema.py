@@ -9,7 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -27,7 +27,10 @@ from pydantic_core import PydanticCustomError
 
 from teachvm.lesson.names import RESERVED
 from teachvm.vmm.techniques import Paging, Technique
-from teachvm.world.spec import MAX_HOST_MEMORY_BYTES, MAX_VMS, MIB
+from teachvm.world.spec import MAX_VMS, MIB
+
+MAX_HOST_BYTES: Final = 256 * MIB
+"""A lesson comes from a stranger: what its host may have at most."""
 
 FORMAT = 1
 
@@ -74,8 +77,8 @@ def _pages(value: int) -> int:
 
 
 def _fits_host(value: int) -> int:
-    if value > MAX_HOST_MEMORY_BYTES:
-        raise wrong(f"a host has at most {MAX_HOST_MEMORY_BYTES // MIB} MiB of memory")
+    if value > MAX_HOST_BYTES:
+        raise wrong(f"a host has at most {MAX_HOST_BYTES // MIB} MiB of memory")
     return value
 
 

@@ -186,10 +186,11 @@ def watch(anchor: Anchor, world: World, scope: WorldScope) -> Watch:
         case "at":
             vm, process = given.get("vm"), given.get("process")
             address = scope.address_of(given["label"], vm, process)
-            hardware = world.host.machine.cpu
+            virtual = scope.virtual(vm)
+            cpu = world.host.machine.cpu if virtual is None else virtual.processor
             return _Label(
                 (HandlerEntered, GuestResumed),
-                lambda: hardware.eip == address and scope.is_at(address, vm, process),
+                lambda: cpu.eip == address and scope.is_at(address, vm, process),
                 lambda: clock.now,
                 left,
                 frozenset((address,)),

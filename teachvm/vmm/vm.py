@@ -9,6 +9,7 @@ from teachvm.host.host import Host
 from teachvm.host.stop import StopReason, switched_off
 from teachvm.isa.flags import IF
 from teachvm.machine.computer import devices_for
+from teachvm.machine.cpu import Cpu
 from teachvm.trace.state import Registry
 from teachvm.vmm.addresses import Gpa
 from teachvm.vmm.engines.emulation import Emulation
@@ -164,9 +165,14 @@ class Vm:
         return self.engine.burst(limit, barriers)
 
     @property
+    def processor(self) -> Cpu:
+        """What executes the guest's instructions: the hardware, or under emulation the software CPU."""
+        return self.vcpu.cpu if self.engine.technique is Technique.EMULATION else self.host.machine.cpu
+
+    @property
     def executing(self) -> bool:
         """Whether the guest's instructions are what happens next: in the hardware or in an interpreter."""
-        return self.vcpu.in_guest or self.engine.technique is Technique.EMULATION
+        return self.vcpu.in_guest or self.processor is self.vcpu.cpu
 
     # ---- the guest's time ----------------------------------------------------------------------
 

@@ -10,10 +10,11 @@ from teachvm.host.host import Host
 from teachvm.host.scheduler import RoundRobin
 from teachvm.machine.computer import Machine
 from teachvm.trace.recorder import Recorder
+from teachvm.vmm.foreign import ForeignVm
 from teachvm.vmm.hypercalls import HYPERCALL_VECTOR, INSTRUCTION
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
-from teachvm.world.spec import HostSpec, VmSpec, WorldSpec, check
+from teachvm.world.spec import HostSpec, SpecError, VmSpec, WorldSpec, check
 from teachvm.world.world import Guest, World
 
 
@@ -50,6 +51,7 @@ def _image(vm: VmSpec, folder: library.Folder | None) -> Image:
     programs = [(program.name, program.arg) for program in vm.programs]
     paravirtual = vm.technique is Technique.PARAVIRTUAL
     image = library.build(vm.guest, programs, folder, vm.load_at, paravirtual=paravirtual)
+    _check_processor(vm, image)
     if paravirtual and not any(INSTRUCTION in content for _, content in image.segments):
         raise GuestError(
             f"this guest does not know hypercalls: {vm.guest} was built for a machine and has no int "
@@ -67,7 +69,29 @@ def _bare(host: Host, vm: VmSpec, image: Image) -> Guest:
     return Guest(tenant.name, vm, image, machine.board)
 
 
+def _check_processor(vm: VmSpec, image: Image) -> None:
+    """Refuse to run code of another processor by any technique but emulation.
+
+    Raises:
+        SpecError: That was asked for.
+    """
+    if image.riscv and vm.technique is not Technique.EMULATION:
+        raise SpecError(
+            f"{vm.guest} is code for a RISC-V processor, which {vm.technique.label.lower()} cannot run: "
+            f"only technique {Technique.EMULATION.value} can"
+        )
+
+
+def _foreign(host: Host, asked: VmSpec, image: Image) -> Guest:
+    vm = ForeignVm(host, asked.name, asked.memory_bytes)
+    loader.load_riscv(image, asked.memory_bytes, vm.memory.write_bytes)
+    vm.cpu.pc = image.entry
+    return Guest(vm.name, asked, image, vm.board)
+
+
 def _virtual(host: Host, asked: VmSpec, image: Image) -> Guest:
+    if image.riscv:
+        return _foreign(host, asked, image)
     vm = Vm(
         host,
         asked.name,

@@ -15,6 +15,7 @@ from teachvm.machine.computer import Board
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.debugging import Touched, Watched
 from teachvm.machine.memory import Memory
+from teachvm.machine.rv32.board import Rv32Board
 from teachvm.trace.recorder import Recorder
 from teachvm.trace.state import Registry
 from teachvm.vmm.addresses import Gva
@@ -42,7 +43,7 @@ class Guest:
     name: str
     spec: VmSpec
     image: Image
-    board: Board
+    board: Board | Rv32Board
 
     @property
     def symbols(self) -> Symbols:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from teachvm import resources
+from teachvm.guest.library import GUESTS
 
 Command = Callable[..., Any]
 
@@ -188,7 +189,7 @@ def test_a_broken_lesson_is_located(teachvm: Command, tmp_path: Path) -> None:
             "empty",
             (
                 "teachvm: the folder 'empty' holds no lesson.md, so it is no lesson; "
-                "guests are tinyos, tinyos2, or the path of a file\n"
+                f"guests are {', '.join(GUESTS)}, or the path of a file\n"
             ),
         ),
     ],

@@ -15,7 +15,7 @@ def test_every_shipped_program_is_in_the_table() -> None:
 
 
 def test_every_shipped_guest_is_in_the_table() -> None:
-    folders = {path.parent.name for path in SOURCES.glob("*/kernel.asm")}
+    folders = {path.parent.name for path in (*SOURCES.glob("*/kernel.asm"), *SOURCES.glob("*/demo.asm"))}
     assert folders == {manifest.source.partition("/")[0] for manifest in GUESTS.values()}
     assert all((SOURCES / manifest.source).is_file() for manifest in GUESTS.values())
 

@@ -34,5 +34,5 @@ def test_the_schema_is_json_and_closed() -> None:
 
 
 def test_cards_have_one_id_each() -> None:
-    assert len(CARD_BY_ID) == len(CARDS) == 11
+    assert len(CARD_BY_ID) == len(CARDS) > 11
     assert CARD_BY_ID["guest-walk"].stem == "guest_walk"

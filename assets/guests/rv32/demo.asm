@@ -1,6 +1,6 @@
 ; rv32: a guest for another processor. No instruction of it can run on an IA-32 CPU, so it runs under emulation only.
 ;
-; It greets, counts the primes below 1000 by trial division (RV32I has no divide: it subtracts), prints the count in
+; It greets, counts the primes below 300 by trial division (RV32I has no divide: it subtracts), prints the count in
 ; decimal, and ends its run. The machine is a part of QEMU's `virt`: RAM at 0x80000000, a 16550A at 0x10000000, and the
 ; finisher at 0x100000.
 
@@ -10,7 +10,7 @@ org 0x80000000
 UART      equ 0x10000000
 FINISHER  equ 0x100000
 PASS      equ 0x5555
-LIMIT     equ 1000
+LIMIT     equ 300
 
 start:
         la      sp, stack_top
@@ -123,7 +123,7 @@ print_number:
 align 4
 powers: dd      10000, 1000, 100, 10, 1
 greeting:
-        db      "rv32 demo: no instruction of mine is one of the host's", 10, "primes below 1000: ", 0
+        db      "rv32 demo: no instruction of mine is one of the host's", 10, "primes below 300: ", 0
 tail:   db      10, 0
 align 16
         resb    256

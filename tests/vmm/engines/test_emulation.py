@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from teachvm.app.headless import Stopped, alone, run
+from teachvm.app.headless import Stopped, Wishes, alone, run
 from teachvm.isa.operands import EAX, EBX, ECX
 from teachvm.machine.tlb import Tlb
 from teachvm.trace.timeline import Timeline
@@ -84,5 +84,5 @@ def test_two_emulated_guests_take_turns() -> None:
 
 
 def test_an_anchor_at_a_label_is_reached_though_the_processor_never_comes_there() -> None:
-    report = run(alone("tinyos", EMULATION), None, "at('sched_lock')")
+    report = run(alone("tinyos", None, Wishes(EMULATION)), None, "at('sched_lock')")
     assert report.stopped is Stopped.UNTIL_REACHED
