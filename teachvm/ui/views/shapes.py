@@ -29,7 +29,6 @@ SHAPES: dict[str, CardShape] = {
     "tlb": CardShape("small", 330, 150, 22),
     "console": CardShape("small", 240, 140, 18),
     "vmm-entries": CardShape("small", 320, 170, 22),
-    "gallery": CardShape("wide", 560, 260, 30),
     "event-log": CardShape("small", 320, 160, 22),
     "gallery": CardShape("wide", 560, 240, 30),
     "timeline": CardShape("wide", 480, 170, 30),
