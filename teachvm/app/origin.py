@@ -11,22 +11,24 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from teachvm.app.notation import count
+from teachvm.app.notation import count, hex32
+from teachvm.app.wording import Editable
 from teachvm.isa import disassembler
 from teachvm.isa.decode import MAX_LENGTH
-from teachvm.isa.operands import CS
-from teachvm.lesson.expressions import Expression, NoValueError
+from teachvm.isa.flags import Flag, iopl
+from teachvm.isa.operands import CS, REGISTER_NAMES, SEGMENT_NAMES
+from teachvm.isa.paging import PAGE_SIZE
+from teachvm.lesson.expressions import NoValueError
 from teachvm.lesson.reading import WorldScope
 from teachvm.machine.events import ExceptionRaised, InterruptAccepted, SoftwareInterrupted, WalkReferenced
 from teachvm.machine.memory import Memory
 from teachvm.machine.registers import MASK32
 from teachvm.trace.moment import START, Moment
 from teachvm.trace.timeline import Timeline
+from teachvm.vmm.addresses import Gpa
+from teachvm.vmm.view import GuestState
 from teachvm.vmm.vm import Vm
 from teachvm.world.world import World
-
-LONGEST: Final = 4096
-"""Most bytes one can ask about at once."""
 
 WALKER: Final = "the page walker of the processor"
 DELIVERY: Final = "the processor, on its way into a handler"
@@ -179,7 +181,7 @@ class LastWrite(Quest):
             for start, stop in self._stretches():
                 self._timeline.seek(start)
                 self._memory.watch(self._watched, self._writing)
-                for _ in self._timeline.again(start, stop):
+                for _ in self._timeline.again(start, stop, asks=True):
                     yield None
                 self._memory.watch(range(0))
                 if self._hit is not None:
@@ -195,18 +197,27 @@ class LastWrite(Quest):
 class LastChange(Quest):
     """When the value of an expression changed last, and who was at work then."""
 
-    def __init__(self, world: World, timeline: Timeline, expression: Expression) -> None:
+    def __init__(self, world: World, timeline: Timeline, name: str, value: Callable[[WorldScope], object]) -> None:
+        """Ask.
+
+        Args:
+            world: Whose past it is.
+            timeline: What moves it.
+            name: What people call it.
+            value: Reads it where the world stands.
+        """
         super().__init__(world, timeline)
-        self._expression = expression
+        self._name = name
+        self._read = value
 
     def _value(self) -> object:
         try:
-            return self._expression.value(self._scope)
+            return self._read(self._scope)
         except NoValueError:
             return None
 
     def _search(self) -> Generator[Answer | None, None, None]:
-        now, text = self._value(), self._expression.text
+        now, text = self._value(), self._name
         for start, stop in self._stretches():
             last: tuple[Moment, object] | None = None
             for boundary in self._timeline.again(start, stop, None):
@@ -223,6 +234,49 @@ class LastChange(Quest):
                     at,
                 )
         yield Answer(f"{text} has been {_said(now)} since the start.")
+
+
+def asked_of(world: World, timeline: Timeline, what: Editable) -> Quest | None:
+    """The question one has about a value on a card: who wrote these bytes, or when did this register change.
+
+    Returns:
+        None where there is no memory behind an address.
+    """
+    scope, vm = WorldScope(world), what.vm or None
+    match what.kind:
+        case "register":
+            return LastChange(world, timeline, what.name, lambda now: _register(now.guest_state(vm), what.name))
+        case "flag":
+            return LastChange(world, timeline, what.name, lambda now: _flag(now.guest_state(vm), what.name))
+        case "entry" | "memory":
+            place: int | None = what.address
+            if what.space == "linear":
+                place = scope.translate(vm, what.address)
+            virtual = scope.virtual(vm)
+            if place is not None and virtual is not None and what.space != "host-physical":
+                place = virtual.memory.hpa(Gpa(place))
+            if place is None:
+                return None
+            size = min(what.size, PAGE_SIZE - (place & PAGE_SIZE - 1))
+            name = what.name or f"{hex32(what.address)}"
+            return LastWrite(world, timeline, world.host.machine.memory, range(place, place + size), name)
+
+
+def _register(state: GuestState, name: str) -> int:
+    word = name.lower()
+    if word in REGISTER_NAMES[32]:
+        return state.regs[REGISTER_NAMES[32].index(word)]
+    if word in SEGMENT_NAMES:
+        return state.segs[SEGMENT_NAMES.index(word)].selector
+    if word in ("gdtr", "idtr"):
+        return int(getattr(state, word).base)
+    if word in ("ldtr", "tr"):
+        return int(getattr(state, word).selector)
+    return int(getattr(state, word))
+
+
+def _flag(state: GuestState, name: str) -> int:
+    return iopl(state.eflags) if name == "IOPL" else int(state.eflags & Flag[name] != 0)
 
 
 def _became(before: bytes, content: bytes) -> str:

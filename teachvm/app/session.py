@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from teachvm.app import edits
+from teachvm.app import edits, errands
 from teachvm.app.comparison import Comparison
 from teachvm.app.control import Control, Direction, Notice
 from teachvm.app.edits import EditError
+from teachvm.app.errands import Errand, ErrandError
 from teachvm.app.focus import Focus
 from teachvm.app.notation import count, plural
 from teachvm.app.presentation import CardView
@@ -52,6 +53,7 @@ class Session(ABC):
         self._folder = folder
         self.control = Control(spec, lambda asked: build(asked, folder))
         self._comparison: Comparison | None = None
+        self._errand: Errand | None = None
         self._cards: dict[str, CardView] = {}
         self._shown: Snapshot | None = None
 
@@ -70,7 +72,8 @@ class Session(ABC):
     @property
     def running(self) -> bool:
         """Something goes on by itself: a run, the way to an anchor, a comparison."""
-        return self.control.running is not None or self._comparison is not None
+        going = self.control.running, self._comparison, self._errand
+        return any(each is not None for each in going)
 
     @property
     def stage(self) -> tuple[str, ...]:
@@ -140,6 +143,11 @@ class Session(ABC):
     def stop(self) -> None:
         """Stop whatever goes on; always works."""
         self._comparison = None
+        if self._errand is not None:
+            self.control.go_on()
+            self._errand.give_up()
+            self._errand = None
+            self._moved()
         self.control.stop()
 
     def work(self, keep_going: Callable[[], bool]) -> bool:
@@ -156,7 +164,38 @@ class Session(ABC):
             if said is not None:
                 self._comparison = None
                 self.control.notice = Notice(said)
+        elif self._errand is not None:
+            self._run_errand(self._errand, keep_going)
         return self.running
+
+    # ---- errands -------------------------------------------------------------------------------
+
+    def run_until(self, text: str, direction: Direction = Direction.FORWARD) -> None:
+        """Run to the next moment, or back to the previous one, at which something a lesson can say is so."""
+        self._set_out(lambda: errands.until(self.control.world, self.control.timeline, text, direction))
+
+    def find_origin(self, what: Editable) -> None:
+        """Go to where a value was written last, or changed last; the notice says who did it."""
+        self._set_out(lambda: errands.origin(self.control.world, self.control.timeline, what))
+
+    def _set_out(self, make: Callable[[], Errand]) -> None:
+        self.stop()
+        try:
+            errand = make()
+        except ErrandError as error:
+            self.control.notice = Notice(str(error), failure=True)
+            return
+        self.control.leave()
+        self._errand = errand
+        self.control.notice = Notice(errand.progress)
+
+    def _run_errand(self, errand: Errand, keep_going: Callable[[], bool]) -> None:
+        self.control.go_on()
+        said = errand.advance(keep_going)
+        if said is not None:
+            self._errand = None
+            self._moved()
+        self.control.notice = said or Notice(errand.progress)
 
     @property
     def why_not_comparable(self) -> str:

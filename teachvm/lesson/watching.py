@@ -71,8 +71,8 @@ class _Milestone:
 
 
 @dataclass(slots=True)
-class _Console:
-    """Texts on a console, in order."""
+class ConsoleWatch:
+    """Texts on a console, in order; `text` is the line so far, by source."""
 
     kinds: tuple[type[Event], ...]
     patterns: tuple[re.Pattern[str], ...]
@@ -84,6 +84,7 @@ class _Console:
     met: Moment | None = None
 
     def event(self, event: Event) -> bool:
+        """Whether the last text is complete with this byte."""
         if not isinstance(event, ConsoleWrote) or self.source not in (None, event.source):
             return False
         text = (self.text.get(event.source, "") + chr(event.byte))[-LINE_KEPT:]
@@ -97,6 +98,7 @@ class _Console:
         return self.left == 0
 
     def boundary(self) -> bool:
+        """Never: bytes are events."""
         return False
 
 
@@ -200,7 +202,7 @@ def watch(anchor: Anchor, world: World, scope: WorldScope) -> Watch:
         case "console":
             texts = [str(value) for name, value in anchor.values(scope) if name == "pattern"]
             source = None if given.get("vm") is None else scope.tenant(given["vm"])
-            return _Console((ConsoleWrote,), tuple(map(_pattern, texts)), source, left, {}, {})
+            return ConsoleWatch((ConsoleWrote,), tuple(map(_pattern, texts)), source, left, {}, {})
         case word:
             return _milestone(word, given, left, world, scope)
 

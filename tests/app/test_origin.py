@@ -139,9 +139,9 @@ def test_a_value_changed_last_where_a_walk_in_single_steps_says(
     subject = timeline(sample, technique, spacing=90)
     subject.run(steps)
     here = subject.position
-    found = answer(LastChange(world_of(subject), subject, expression))
+    found = answer(LastChange(world_of(subject), subject, text, expression.value))
     slow = timeline(sample, technique, spacing=10**9)
-    quest = LastChange(world_of(slow), slow, expression)
+    quest = LastChange(world_of(slow), slow, text, expression.value)
     values = [quest._value()]
     while slow.position.n < here.n:
         slow.step_instruction()
