@@ -25,17 +25,19 @@ Folder = Path
 
 @dataclass(frozen=True, slots=True)
 class ProgramManifest:
-    """A shipped program that tinyos can start.
+    """A shipped program.
 
     Attributes:
         name: What lessons and commands call it.
         description: One sentence.
         argument: What the number it is given means.
+        system: The system it is for; all versions of it can start it.
     """
 
     name: str
     description: str
     argument: str
+    system: str = "tinyos"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ class GuestManifest:
     memory_bytes: int
     files: bool = False
     paravirtual: str | None = None
+
+    @property
+    def system(self) -> str:
+        """Which system it is a version of."""
+        return self.source.partition("/")[0]
 
 
 GUESTS: Final = {
@@ -99,6 +106,16 @@ GUESTS: Final = {
             source="rv32/demo.asm",
             syscall_vector=None,
             programs=(),
+            memory_bytes=1 << 20,
+        ),
+        GuestManifest(
+            name="coop",
+            title="coop",
+            description="A different system: one address space without paging, all in ring 0, tasks that keep the "
+            "CPU until they give it away, and a prompt. Its programs are scripts, text as it would be typed there.",
+            source="coop/kernel.asm",
+            syscall_vector=None,
+            programs=(("tour", 0),),
             memory_bytes=1 << 20,
         ),
     )
@@ -139,6 +156,12 @@ PROGRAMS: Final = {
             "toucher",
             "Reads one word of each page of its working set, again and again.",
             "low half pages (0: 8), high half rounds (0: 4)",
+        ),
+        ProgramManifest(
+            "tour",
+            "Shows what coop can do, and halts it.",
+            "0 halts coop where the script ends, anything else goes on at the console",
+            system="coop",
         ),
         ProgramManifest(
             "writer",
@@ -191,9 +214,17 @@ def build(
             tuple(programs) or manifest.programs,
             manifest.files,
         )
+    for name, _ in chosen:
+        if guest in GUESTS and name in PROGRAMS and name not in _programs_of(guest):
+            known = ", ".join(_programs_of(guest))
+            raise GuestError(f"{name} is a program for {PROGRAMS[name].system}; {guest} has {known}")
     parts = tuple((_program_name(name), _program(name, folder), arg) for name, arg in chosen)
-    carried = tuple((name, _program(name, folder)) for name in PROGRAMS) if files else ()
+    carried = tuple((name, _program(name, folder)) for name in _programs_of(guest)) if files else ()
     return link(_program_name(guest), kernel, parts, carried=carried, files=files)
+
+
+def _programs_of(guest: str) -> list[str]:
+    return [name for name, program in PROGRAMS.items() if program.system == GUESTS[guest].system]
 
 
 def files_of(guest: str, programs: Iterable[tuple[str, int]], folder: Folder | None) -> dict[str, bytes]:

@@ -22,7 +22,8 @@ def test_every_shipped_guest_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("program", sorted(PROGRAMS))
 def test_program_is_linked_where_tinyos_expects_it_and_starts_with_its_first_byte(program: str) -> None:
-    image = build("tinyos", [(program, 0)])
+    guest = PROGRAMS[program].system
+    image = build(guest, [(program, 0)])
     assert image.programs[0].entry == image.symbols.programs[0].linear == 0x08048000
 
 

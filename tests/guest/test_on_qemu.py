@@ -51,7 +51,7 @@ def run_in_qemu(guest: str, programs: tuple[tuple[str, int], ...], folder: Path)
         try:
             for line in qemu.stdout:
                 lines.append(line.decode("ascii"))
-                if line.startswith((b"ticks:", b"panic:")):
+                if line.startswith((b"ticks:", b"panic:", b"halted")):
                     break
         finally:
             # A machine that halts with interrupts off does not end QEMU.
@@ -77,3 +77,9 @@ def test_console_text_under_qemu_is_that_of_our_machine(guest: str, name: str, t
     assert theirs == ours
     assert our_ticks == 3
     assert their_ticks >= 1
+
+
+@pytest.mark.skipif(QEMU is None, reason="qemu-system-i386 is not installed")
+@pytest.mark.timeout(60)
+def test_coop_under_qemu_says_what_it_says_on_our_machine(tmp_path: Path) -> None:
+    assert run_in_qemu("coop", (("tour", 0),), tmp_path) == BareMetal("coop").run()
