@@ -38,6 +38,19 @@ def scene_of(snapshot: Snapshot, vm: str = "") -> Scene:
     return Scene(snapshot, vm)
 
 
+def chosen_guest(snapshot: Snapshot, vm: str = "") -> Guest:
+    """The guest asked for; else the one in focus; else the one the host runs, or ran last."""
+    guests, host = snapshot.world.guests, snapshot.state(snapshot.world.host.name)
+    scheduler = snapshot.state(f"{snapshot.world.host.name}.scheduler")
+    for name in (vm, snapshot.focus.guest, scheduler.current, host.on_cpu):
+        if name in guests:
+            return guests[name]
+        for guest in guests.values():
+            if name and guest.spec.name == name:
+                return guest
+    return next(iter(guests.values()))
+
+
 class Scene:
     """One moment with one guest in the middle. Everything is read from the snapshot, nothing from the live world.
 
@@ -54,23 +67,11 @@ class Scene:
         self.snapshot = snapshot
         self.host: str = snapshot.world.host.name
         self.hardware: Any = snapshot.state(snapshot.world.host.machine.cpu.name)
-        self.guest = self._chosen(vm)
+        self.guest = chosen_guest(snapshot, vm)
         self.vm = self.guest.name
         self.virtualized = snapshot.world.virtualized
         self.vcpu: Any = snapshot.state(f"{self.vm}.vcpu") if self.virtualized else self.hardware
         self._pages: dict[int, bytes | None] = {}
-
-    def _chosen(self, vm: str) -> Guest:
-        """The guest asked for; else the one in focus; else the one the host runs, or ran last."""
-        guests, host = self.snapshot.world.guests, self.snapshot.state(self.host)
-        scheduler = self.snapshot.state(f"{self.host}.scheduler")
-        for name in (vm, self.snapshot.focus.guest, scheduler.current, host.on_cpu):
-            if name in guests:
-                return guests[name]
-            for guest in guests.values():
-                if name and guest.spec.name == name:
-                    return guest
-        return next(iter(guests.values()))
 
     # ---- names ---------------------------------------------------------------------------------
 
@@ -97,7 +98,8 @@ class Scene:
         if not self.virtualized:
             return self.vm
         for name in self.snapshot.world.guests:
-            if self.snapshot.state(f"{name}.held").in_guest:
+            held = f"{name}.held"
+            if held in self.snapshot and self.snapshot.state(held).in_guest:
                 return name
         return None
 

@@ -1,6 +1,6 @@
 """Instruction text from bytes: capstone's words in NASM's spelling, corrected where capstone misleads.
 
-The only module that imports capstone. The rows decide what an instruction is and how long; capstone, an
+The only module that imports capstone, of RISC-V too. The rows decide what an instruction is and how long; capstone, an
 independent reader of the same bytes, supplies the words and those of instructions the processor does not have.
 Where its text is known to mislead, or it refuses what the rows accept, the text comes from the rows:
 
@@ -143,3 +143,15 @@ def lines(code: bytes, address: int = 0, symbols: SymbolAt | None = None, bits: 
         one = line(code[position : position + 15], address + position, symbols, bits)
         yield one
         position += len(one.code)
+
+
+@cache
+def _riscv() -> Any:
+    return capstone.Cs(capstone.CS_ARCH_RISCV, capstone.CS_MODE_RISCV32)
+
+
+def riscv_text(code: bytes, address: int = 0) -> Text:
+    """Write the RISC-V instruction at the start of `code` in capstone's words; bytes that are none become `dd`."""
+    for _, _, mnemonic, operands in _riscv().disasm_lite(code[:4], address, 1):
+        return tokenise(str(mnemonic), str(operands))
+    return tokenise("dd", f"{int.from_bytes(code[:4], 'little'):#010x}")

@@ -13,6 +13,7 @@ from teachvm.app.presentation import CardView
 from teachvm.app.presenters import (
     console,
     event_log,
+    foreign,
     gallery,
     guest_code,
     guest_walk,
@@ -24,6 +25,7 @@ from teachvm.app.presenters import (
     vmm_entries,
     who_is_running,
 )
+from teachvm.app.scene import chosen_guest
 from teachvm.app.snapshot import Snapshot
 
 Presenter = Callable[[Snapshot, Snapshot | None], CardView]
@@ -43,6 +45,9 @@ PRESENTERS: Final[dict[str, Presenter]] = {
     "timeline": timeline.present,
 }
 
+OF_ANY_GUEST: Final = frozenset(("console", "event-log", "timeline"))
+"""Cards that do not care which processor a guest is for."""
+
 
 def present(card: str, now: Snapshot, before: Snapshot | None = None) -> CardView:
     """What a card shows.
@@ -55,4 +60,8 @@ def present(card: str, now: Snapshot, before: Snapshot | None = None) -> CardVie
     Raises:
         KeyError: There is no card of that id.
     """
-    return PRESENTERS[card](now, before)
+    presenter = PRESENTERS[card]
+    guest = chosen_guest(now)
+    if guest.image.riscv and card not in OF_ANY_GUEST:
+        return foreign.present(card, now, before, guest)
+    return presenter(now, before)

@@ -60,6 +60,8 @@ def _subtitle(now: Snapshot, names: tuple[str, ...]) -> Text:
 
 
 def _accounts(now: Snapshot, name: str) -> dict[EntryReason, Account]:
+    if f"{name}.ledger" not in now:
+        return {}  # a guest of another processor, which never leaves the interpreter
     ledger: Any = now.state(f"{name}.ledger")
     cycles, shortest, longest = dict(ledger.cycles), dict(ledger.shortest), dict(ledger.longest)
     counts = dict(ledger.counts)

@@ -249,6 +249,8 @@ def _entries(scene: Scene) -> int:
     """Entries of all VMs, one that is still open included; what the VMM only interprets is no entry of the hardware."""
     entries = 0
     for name in scene.snapshot.world.guests:
+        if f"{name}.ledger" not in scene.snapshot:
+            continue  # a guest of another processor, which never leaves the interpreter
         ledger = scene.snapshot.state(f"{name}.ledger")
         entries += sum(many for reason, many in ledger.counts if reason.cost != "interpret")
         entries += scene.snapshot.state(f"{name}.engine").entry is not None
@@ -259,14 +261,14 @@ def _completed(scene: Scene, name: str) -> int:
     if not scene.virtualized:
         return int(scene.snapshot.state(f"{name}.tenant").completed)
     state = scene.snapshot.state(name)
-    return int(state.direct + state.emulated)
+    return int(getattr(state, "direct", 0) + state.emulated)
 
 
 def _done_text(scene: Scene, traps: int) -> str:
     if not scene.virtualized:
         return "All were executed directly by the hardware."
     states = [scene.snapshot.state(name) for name in scene.snapshot.world.guests]
-    direct, emulated = sum(s.direct for s in states), sum(s.emulated for s in states)
+    direct, emulated = sum(getattr(s, "direct", 0) for s in states), sum(s.emulated for s in states)
     return f"{count(direct)} directly on the hardware, {count(emulated)} emulated, in {count(traps)} traps."
 
 
