@@ -1,4 +1,4 @@
-"""What cards say of a guest for another processor: registers that are variables, code that only an interpreter reads."""
+"""What cards say of a guest for another processor: registers that are variables, code an interpreter reads."""
 
 from __future__ import annotations
 
