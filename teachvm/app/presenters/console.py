@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from teachvm.app.notation import count
 from teachvm.app.presentation import CardView, ConsoleView
-from teachvm.app.scene import scene_of
+from teachvm.app.scene import chosen_guest
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.wording import Span
 
@@ -13,7 +13,7 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     """One console per guest; with a guest in focus, its own only."""
     guests = tuple(now.world.guests)
     if now.focus.guest and len(guests) > 1:
-        guests = (scene_of(now).vm,)
+        guests = (chosen_guest(now).name,)
     blocks = tuple(_console(now, before, name, several=len(now.world.guests) > 1) for name in guests)
     where = "virtual serial port" if now.world.virtualized else "serial port"
     return CardView((Span(f"COM1, the guest’s {where}", "dim"),), blocks)

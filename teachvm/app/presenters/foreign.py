@@ -1,4 +1,4 @@
-"""What cards say of a guest for another processor: registers that are variables, code an interpreter reads."""
+"""What cards say of a guest for another processor: registers that are variables, code only an interpreter reads."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ _ROLES: Final = Badge(
     "interpreted",
     "vmm",
     "info",
-    Tip(
-        "Interpreted", "No instruction of this guest runs on the processor: a program does what each one says.", SOURCE
-    ),
+    Tip("Interpreted", "No instruction of this guest runs on the processor: a program does what it says.", SOURCE),
 )
 
 
@@ -126,9 +124,7 @@ def _who_is_running(scene: Foreign, earlier: Foreign | None) -> CardView:
     everything = max(1, totals.program + totals.kernel + totals.vmm + totals.hardware)
     stats = (
         Stat("Instructions", count(now.state(scene.guest.name).emulated), tip=Tip("Instructions", "All interpreted.")),
-        Stat(
-            "Run directly", percent(0), "vmm", Tip("Run directly", "By Popek and Goldberg this is no virtualization.")
-        ),
+        Stat("Run directly", percent(0), "vmm", Tip("Run directly", "To Popek and Goldberg, no virtualization.")),
         Stat("Cycles", count(now.cycles)),
     )
     shares = (
@@ -185,9 +181,8 @@ def _pair(scene: Foreign, name: str, value: int, old: int | None, also: str) -> 
     del scene
     changed = old is not None and old != value
     role: Role = "now" if changed else "text"
-    cell = Cell(
-        hex32(value), role, was=hex32(old) if changed and old is not None else None, changed=changed, value=value
-    )
+    was = hex32(old) if old is not None and changed else None
+    cell = Cell(hex32(value), role, was=was, changed=changed, value=value)
     return Pair(name, (cell,), Tip(name, f"{also}: a 32-bit variable of the interpreter.", SOURCE))
 
 

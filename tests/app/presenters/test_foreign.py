@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from teachvm.app.control import Control
+from teachvm.app.notation import percent
 from teachvm.app.presentation import CodeLabel, CodeLine, NoteView, plain
 from teachvm.app.presenters import PRESENTERS, present
 from teachvm.app.twin import twin
@@ -57,7 +58,7 @@ def test_nothing_of_it_runs_directly() -> None:
     control = demo()
     visible(control, 5)
     assert running(control) == ["VMM: interpreter"]
-    assert stats(control)["Run directly"] == "0 %"
+    assert stats(control)["Run directly"] == percent(0)
     assert stats(control)["Instructions"] == "5"
 
 
