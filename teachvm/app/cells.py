@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from teachvm.app.notation import hex32
 from teachvm.app.presentation import Cell, Chip, ChipsView, Pair
-from teachvm.app.wording import Link, Place, Role, Tip
+from teachvm.app.wording import Editable, Link, Place, Role, Tip
 from teachvm.isa.control import CR0_NAMES, CR4_NAMES
 from teachvm.isa.descriptors import Segment
 from teachvm.isa.flags import IOPL_MASK, Flag, iopl
@@ -111,7 +112,8 @@ def hex_pair(name: str, value: int, before: int | None, vm: str = "", *, lit: bo
     """A 32-bit register that may be an address."""
     was = None if before is None else hex32(before)
     link = Place("linear", value, vm)
-    return Pair(name, (cell(hex32(value), value, was, lit=lit, link=link),), tip(name))
+    edit = Editable("register", name, vm)
+    return Pair(name, (replace(cell(hex32(value), value, was, lit=lit, link=link), alters=edit),), tip(name))
 
 
 def selector_tip(name: str, segment: Segment) -> Tip:
@@ -136,6 +138,7 @@ def flag_chips(
     *,
     hardware: int | None = None,
     lit: frozenset[str] = frozenset(),
+    vm: str = "",
 ) -> ChipsView:
     """EFLAGS as chips.
 
@@ -144,6 +147,7 @@ def flag_chips(
         before: The guest's at the moment shown before, or None.
         hardware: What the hardware holds while the guest runs, if IF and IOPL differ there.
         lit: Names the lesson wants seen.
+        vm: Whose they are.
     """
     changed = 0 if before is None else eflags ^ before
     chips = []
@@ -155,14 +159,12 @@ def flag_chips(
             name = f"IF {int(on)}|{int(bool(hardware & flag))}"
             text = f"{FLAG_TIPS[flag]} Left: what the guest sees. Right: what the hardware holds while the guest runs."
             hint = Tip("IF", text, _SDM_FLAGS)
-        chips.append(_chip(name, on=on, changed=bool(changed & flag) or str(flag.name) in lit, hint=hint, flag=flag))
+        differs = bool(changed & flag) or str(flag.name) in lit
+        role: Role = "kernel" if flag is Flag.IF else "text"
+        chips.append(Chip(name, on, differs, role, hint, int(on), Editable("flag", str(flag.name), vm)))
     level = iopl(eflags)
     name = f"IOPL {level}" if hardware is None else f"IOPL {level}|{iopl(hardware)}"
     hint = Tip("IOPL", REGISTER_TIPS["IOPL"], _SDM_FLAGS)
-    chips.append(Chip(name, bool(level), bool(changed & IOPL_MASK) or "IOPL" in lit, tip=hint))
+    differs = bool(changed & IOPL_MASK) or "IOPL" in lit
+    chips.append(Chip(name, bool(level), differs, "text", hint, level, Editable("flag", "IOPL", vm)))
     return ChipsView("EFLAGS", tuple(chips))
-
-
-def _chip(name: str, *, on: bool, changed: bool, hint: Tip, flag: Flag) -> Chip:
-    role: Role = "kernel" if flag is Flag.IF else "text"
-    return Chip(name, on, changed, role, hint)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from teachvm.app.wording import Align, Link, Role, Text, Tip
+from teachvm.app.wording import Align, Editable, Link, Role, Text, Tip
 from teachvm.trace.moment import Moment
 
 Side = Literal["left", "right", "top", "bottom"]
@@ -86,6 +86,7 @@ class FragmentRow:
     lit: Role | None = None
     tip: Tip | None = None
     link: Link | None = None
+    alters: Editable | None = None
 
 
 @dataclass(frozen=True, slots=True)

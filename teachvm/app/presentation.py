@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from teachvm.app import wording
 from teachvm.app.drawing import (
     Arrow,
     BitBox,
@@ -164,6 +165,7 @@ class Cell:
     tip: Tip | None = None
     link: Link | None = None
     edit: str = ""
+    alters: wording.Editable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,8 @@ class Chip:
     changed: bool = False
     role: Role = "text"
     tip: Tip | None = None
+    value: int | None = None
+    alters: wording.Editable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +310,7 @@ class HexView:
     space: Space = "linear"
     title: str = ""
     vm: str = ""
+    editable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,13 +118,14 @@ class TechniqueView:
 
 @dataclass(frozen=True, slots=True)
 class HeaderView:
-    """Where the student is: lesson, beats (done, now, ahead), technique."""
+    """Where the student is: lesson, beats (done, now, ahead), technique; `place` says where without a lesson."""
 
     number: str = ""
     title: str = ""
     beats: tuple[Literal["done", "now", "ahead"], ...] = ()
     techniques: tuple[TechniqueView, ...] = ()
     technique: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from teachvm.cli.asm import asm
 from teachvm.cli.bench import bench
 from teachvm.cli.compare import compare
 from teachvm.cli.exits import CommandError, ExitCode, explain
+from teachvm.cli.lab import lab
 from teachvm.cli.lesson import lesson
 from teachvm.cli.names import names
 from teachvm.cli.open import open_lesson
@@ -59,7 +60,7 @@ def teachvm() -> None:
 
 
 command: click.Command
-for command in (open_lesson, run, compare, render, asm, lesson, names, bench):
+for command in (open_lesson, run, lab, compare, render, asm, lesson, names, bench):
     teachvm.add_command(command)
 
 

@@ -43,7 +43,7 @@ def run(
     as_json: bool,
     **given: Any,
 ) -> int:
-    """Run a lesson's world, or one guest, and report; or a recording, to its end.
+    """Run a lesson's world, a guest or a recording, and report.
 
     What is reported: consoles, VMM entries by reason, why and at which moment it stopped, and the digest of all state
     there. Exit codes: 0 ended well or --until reached, 1 the guest failed or ended before --until, 2 the guest does

@@ -57,17 +57,18 @@ class BareGuest:
             return
         if cycles:
             self.completed_one(cycles)
-            if board.ended:
-                self.host.end(self, switched_off(self.name, board.ended, failed=board.failed))
+            self._look_whether_off()
 
     def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
         """Complete instructions up to the next one that a device may interrupt."""
         if through:
             try:
-                return 0 if self.cpu.tiers is None else self.cpu.tiers.run_through(limit, self)
+                done = 0 if self.cpu.tiers is None else self.cpu.tiers.run_through(limit, self)
             except CpuStopped as stop:
                 self._fail(stop)
                 return 0
+            self._look_whether_off()
+            return done
         count = self.host.machine.burst(limit, barriers)
         self.completed_all(count)
         return count
@@ -86,6 +87,12 @@ class BareGuest:
     def room(self) -> int:
         """Cycles until a device is due, or an interrupt accepted."""
         return self.host.machine.room()
+
+    def _look_whether_off(self) -> None:
+        """Run no further if the guest has ended its run through a port."""
+        board = self.board
+        if board.ended:
+            self.host.end(self, switched_off(self.name, board.ended, failed=board.failed))
 
     def _fail(self, stop: CpuStopped) -> None:
         self.host.end(self, StopReason(StopKind.GUEST_FAILURE, self.name, f"{self.name}: {stop}"))

@@ -180,8 +180,8 @@ class Machine:
         return 0 if room <= 0 else self.cpu.burst(min(limit, room), barriers)
 
     def room(self) -> int:
-        """Cycles until a device is due; 0 or less if one is, or if the processor would accept an interrupt now."""
-        if self.cpu.eflags & IF and self.board.pic.pending:
+        """Cycles until a device is due; 0 or less if one is, if an interrupt would be accepted now, or all is over."""
+        if (self.cpu.eflags & IF and self.board.pic.pending) or self.board.ended:
             return 0
         return self.board.timer.due - self.clock.cycles
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
+from teachvm.app.headless import Wishes
 from teachvm.app.progress import ProgressStore
 from teachvm.app.settings import SettingsStore
 from teachvm.ui import interrupt, mishap
 from teachvm.ui.theme.look import Look
 from teachvm.ui.window.main_window import MainWindow
+
+Guest = tuple[str, Path | None, Wishes]
 
 
 def make_application() -> QApplication:
@@ -37,11 +41,12 @@ def make_window(settings: SettingsStore | None = None, progress: ProgressStore |
     return MainWindow(look, chosen, progress or ProgressStore())
 
 
-def run(lesson: str | None = None) -> int:
-    """Open the window, at a lesson if one is named; returns the exit code.
+def run(lesson: str | None = None, laboratory: Guest | None = None) -> int:
+    """Open the window, at a lesson or in the laboratory if asked; returns the exit code.
 
     Args:
         lesson: A number, an id, a folder; None opens the library.
+        laboratory: A guest, the folder its file lies in, and how it is run.
     """
     app = make_application()
     window = make_window()
@@ -50,6 +55,8 @@ def run(lesson: str | None = None) -> int:
     window.resize(window.size().boundedTo(room))
     if lesson is not None:
         window.open_lesson(lesson)
+    if laboratory is not None:
+        window.open_laboratory(*laboratory)
     window.show()
     try:
         with interrupt.closing(window.close):

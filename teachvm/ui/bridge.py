@@ -6,6 +6,7 @@ run, with views painted a few times a second, or hardly at all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -109,6 +110,12 @@ class SessionBridge(QObject):
         """Let a piece of work cost something else; the beat begins again."""
         self._rest()
         self.session.set_cost(key, given)
+        self.resume()
+
+    def change(self, do: Callable[[], None]) -> None:
+        """Do something to the session that moves its world."""
+        self._rest()
+        do()
         self.resume()
 
     def stop(self) -> None:

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from teachvm.app.cards import CARD_BY_ID
 from teachvm.app.progress import ProgressStore
 from teachvm.app.settings import SettingsStore
-from teachvm.ui.application import make_application
+from teachvm.ui.application import Guest, make_application
 from teachvm.ui.theme.look import Look
 from teachvm.ui.theme.tokens import ThemeName
 from teachvm.ui.window.main_window import MainWindow
@@ -33,7 +33,10 @@ class RenderError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """What a picture shows. `beat` counts from 1, `card` is empty for the whole window, `size` is before `scale`."""
+    """What a picture shows. `beat` counts from 1, `card` is empty for the whole window, `size` is before `scale`.
+
+    With a `laboratory` (a guest, the folder its file lies in, how it is run) there is no lesson and no beat.
+    """
 
     lesson: str
     beat: int = 1
@@ -41,6 +44,7 @@ class Shot:
     theme: ThemeName = "dark"
     size: tuple[int, int] = (1600, 1000)
     scale: float = 1.0
+    laboratory: Guest | None = None
 
 
 def render(shot: Shot, path: Path) -> None:
@@ -74,12 +78,13 @@ def _window(shot: Shot, folder: Path) -> MainWindow:
     window.setMinimumSize(1, 1)
     window.resize(QSize(*shot.size))
     window.show()
-    if not window.open_lesson(shot.lesson, beat=shot.beat - 1):
+    lab = shot.laboratory
+    if not (window.open_laboratory(*lab) if lab else window.open_lesson(shot.lesson, beat=shot.beat - 1)):
         message = window.notice.text.text()
         window.close()
         raise RenderError(message)
     many = len(window.lesson.lesson.beats) if window.lesson else 0
-    if not 1 <= shot.beat <= many:
+    if lab is None and not 1 <= shot.beat <= many:
         window.close()
         raise RenderError(f"the lesson has beats 1 to {many}, not {shot.beat}")
     _settle(window)

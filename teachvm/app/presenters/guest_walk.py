@@ -21,7 +21,7 @@ from teachvm.app.presentation import CardView, NoteView
 from teachvm.app.scene import Scene, scene_of
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.walks import Step, Walk, chosen
-from teachvm.app.wording import Badge, Instant, Link, Place, Role, Span, Text, Tip
+from teachvm.app.wording import Badge, Editable, Instant, Link, Place, Role, Span, Text, Tip
 from teachvm.isa import paging
 
 WIDTH, HEIGHT = 1280.0, 344.0
@@ -207,7 +207,8 @@ def _entry(scene: Scene, where: Where, base: int, index: int) -> FragmentRow:
     lit = where.role if used and where.step is not None else None
     identity = f"{where.key}{1 if used else 0 if index < where.index else 2}"
     link = _physical(scene, entry & paging.FRAME) if entry is not None and entry & paging.P else None
-    return FragmentRow(identity, str(index), (Span(shown, code=True),), lit, tip, link)
+    edit = Editable("entry", f"{where.key.upper()}E {index}", scene.vm, address, "guest-physical")
+    return FragmentRow(identity, str(index), (Span(shown, code=True),), lit, tip, link, edit)
 
 
 def _entry_text(entry: int, *, leaf: bool) -> str:

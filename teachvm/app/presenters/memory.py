@@ -94,7 +94,8 @@ def _grid(scene: Scene, earlier: Scene | None, address: int) -> CardView:
     mark = HexMark(address - start, 4, "now", label or "the address in focus", Tip(hex32(address), label))
     name = Span(f" · {label}", "dim") if label else Span("")
     return CardView(
-        (Span(f"{scene.title} · ", "dim"), *_way(scene, address), name), (HexView(rows, marks=(mark,), vm=scene.vm),)
+        (Span(f"{scene.title} · ", "dim"), *_way(scene, address), name),
+        (HexView(rows, marks=(mark,), vm=scene.vm, editable=True),),
     )
 
 
@@ -133,7 +134,7 @@ def _stack(scene: Scene, earlier: Scene | None) -> CardView:
         for frame in frames
         if frame.first + frame.words + frame.error <= len(words)
     )
-    return CardView(subtitle, (HexView(rows, 4, marks, vm=scene.vm),))
+    return CardView(subtitle, (HexView(rows, 4, marks, vm=scene.vm, editable=True),))
 
 
 def _room(scene: Scene, esp: int, most: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from teachvm.app.cells import (
     REGISTER_ORDER,
     REGISTERS,
@@ -18,7 +20,7 @@ from teachvm.app.presentation import CardView, Pair, PairSection, PairsView
 from teachvm.app.presenters.vcpu_and_cpu import lit_names
 from teachvm.app.scene import Scene, scene_of
 from teachvm.app.snapshot import Snapshot
-from teachvm.app.wording import Place, Span, Text
+from teachvm.app.wording import Editable, Place, Span, Text
 from teachvm.isa.descriptors import Segment
 from teachvm.isa.operands import CS, DS, ES, FS, GS, SS
 from teachvm.vmm.view import GuestState
@@ -39,7 +41,7 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
         PairSection(segments, ("selector", "base")),
         PairSection(control, ("control",)),
     )
-    flags = flag_chips(state.eflags, None if was is None else was.eflags, lit=lit)
+    flags = flag_chips(state.eflags, None if was is None else was.eflags, lit=lit, vm=scene.vm)
     return CardView(_subtitle(scene), (PairsView(sections), flags))
 
 
@@ -82,9 +84,11 @@ def _control(scene: Scene, name: str, state: GuestState, was: GuestState | None,
     value = int(getattr(state, name.lower()))
     old = None if was is None else hex32(getattr(was, name.lower()))
     hint = bits_tip(name, value) if name in ("CR0", "CR4") else tip(name)
-    link = None
+    link, edit = None, Editable("register", name, scene.vm)
     if name == "CR2":
         link = Place("linear", value, scene.vm)
     elif name == "CR3":
         link = Place("guest-physical", value, scene.vm)
-    return Pair(name, (cell(hex32(value), value, old, lit=name in lit, tip=hint, link=link),), hint)
+    return Pair(
+        name, (replace(cell(hex32(value), value, old, lit=name in lit, tip=hint, link=link), alters=edit),), hint
+    )

@@ -46,6 +46,7 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
         None if earlier is None else earlier.state.eflags,
         hardware=held,
         lit=lit_names(now.focus),
+        vm=scene.vm,
     )
     return CardView(_subtitle(scene), (tables, flags))
 

@@ -57,7 +57,7 @@ QLabel { background: transparent; }
 QToolTip { background: $card2; color: $text; border: 1px solid $line; padding: ${p6}px; }
 
 QFrame#header { background: $card; border: none; border-bottom: 1px solid $line; }
-QFrame#rail { background: $card; border: none; border-right: 1px solid $line; }
+QFrame#rail, QFrame#lab-panel { background: $card; border: none; border-right: 1px solid $line; }
 QFrame#rail-foot { background: $card; border: none; border-top: 1px solid $line; }
 QFrame#timeline-dock { background: $card; border: none; border-top: 1px solid $line; }
 QFrame[card="true"] { background: $card; border: 1px solid $line; border-radius: ${p12}px; }
@@ -82,6 +82,8 @@ QToolButton:disabled { color: $faint; }
 QToolButton:focus { border: 1px solid $now; }
 QToolButton::menu-indicator { image: none; }
 QToolButton[key="true"] { padding: ${p6}px ${p9}px; border-radius: ${p7}px; }
+QToolButton[verb="true"] { border: 1px solid $line; background: $card2; color: $text; padding: ${p3}px ${p6}px; }
+QToolButton[verb="true"]:hover, QToolButton[verb="true"]:focus { border-color: $now; }
 QToolButton[run="true"] { background: $now; color: $onNow; }
 QToolButton[run="true"]:hover { background: $nowHover; color: $onNow; }
 QToolButton[run="true"]:focus { border: 1px solid $text; }
@@ -110,6 +112,12 @@ QLineEdit { background: $card2; color: $text; border: 1px solid $line; border-ra
   padding: ${p6}px ${p9}px; selection-background-color: $now; selection-color: $onNow; }
 QLineEdit[cell="true"] { padding: ${p2}px ${p6}px; border-radius: ${p4}px; }
 QLineEdit:focus { border: 1px solid $now; }
+QLineEdit[field="true"] { background: $card; border: 2px solid $now; border-radius: ${p4}px; padding: 0 ${p4}px; }
+QListWidget { background: $card2; border: 1px solid $line; border-radius: ${p8}px; padding: ${p3}px; color: $text; }
+QListWidget:focus { border: 1px solid $now; }
+QListWidget::item { padding: ${p2}px ${p4}px; border-radius: ${p4}px; }
+QListWidget::item:selected { background: $nowTint; color: $text; }
+QListWidget::item:disabled { color: $dim; }
 QPlainTextEdit, QTextBrowser { background: transparent; border: none; color: $text;
   selection-background-color: $now; selection-color: $onNow; }
 QScrollArea, QScrollArea > QWidget > QWidget#column { background: transparent; border: none; }

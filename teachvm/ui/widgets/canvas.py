@@ -21,11 +21,12 @@ from PySide6.QtGui import (
     QRegion,
     QResizeEvent,
 )
-from PySide6.QtWidgets import QMenu, QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QApplication, QMenu, QSizePolicy, QToolTip, QWidget
 
 from teachvm.app.notation import radixes
 from teachvm.app.presentation import Tip
 from teachvm.ui.theme.look import Look
+from teachvm.ui.widgets.field_editor import FieldEditor
 from teachvm.ui.widgets.ink import Mark, Spot, bounds, paint
 
 MANY_CHANGES = 120
@@ -33,6 +34,8 @@ MANY_CHANGES = 120
 
 
 _STEPS: dict[int, int] = {Qt.Key.Key_Down: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_Left: -1}
+
+_ENTER = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_F2)
 
 
 class Picture(NamedTuple):
@@ -56,11 +59,12 @@ def tip_html(tip: Tip, look: Look, more: str = "") -> str:
 class Canvas(QWidget):
     """A widget painted from marks. Subclasses say what they look like in `compose`.
 
-    `followed` carries the link of an activated spot, `acted` the name of an activated action.
+    `followed` carries the link of an activated spot, `acted` the name of an activated action, `valued` an edited value.
     """
 
     followed = Signal(object)
     acted = Signal(str)
+    valued = Signal(object, str)
 
     fills = False
     """Whether it wants all the height its card can give."""
@@ -234,6 +238,24 @@ class Canvas(QWidget):
                 self.activate(spot)
         super().mouseReleaseEvent(event)
 
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Edit what is under the pointer."""
+        spot = self.spot_at(event.position())
+        if spot is not None and spot.edit is not None:
+            self.edit(spot)
+        else:
+            super().mouseDoubleClickEvent(event)
+
+    def edit(self, spot: Spot) -> None:
+        """Open a line over a value to change it in."""
+        assert spot.edit is not None
+        box = self.to_pixels(QRectF(spot.x, spot.y, spot.w, spot.h))
+        text = spot.copy if spot.edit.kind != "flag" else str(spot.value or 0)
+        editor = FieldEditor(self.look, self, spot.edit, text if spot.edit.kind != "entry" else "", box)
+        editor.taken.connect(self.valued)
+        editor.show()
+        editor.setFocus()
+
     def activate(self, spot: Spot) -> None:
         """Do what a click on a spot does."""
         if spot.action:
@@ -242,14 +264,19 @@ class Canvas(QWidget):
             self.followed.emit(spot.link)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Arrow keys go from spot to spot, Enter activates."""
+        """Arrow keys go from spot to spot, Enter activates, or edits what leads nowhere; F2 edits."""
         step = _STEPS.get(event.key())
         spots = self.picture.spots
         if step is not None and spots and not event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier:
             self._chosen = 0 if self._chosen < 0 else min(max(self._chosen + step, 0), len(spots) - 1)
             self._show_chosen(spots[self._chosen])
-        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and 0 <= self._chosen < len(spots):
-            self.activate(spots[self._chosen])
+        elif event.key() in _ENTER and 0 <= self._chosen < len(spots):
+            chosen = spots[self._chosen]
+            plain = chosen.link is None and not chosen.action
+            if chosen.edit is not None and (plain or event.key() == Qt.Key.Key_F2):
+                self.edit(chosen)
+            elif event.key() != Qt.Key.Key_F2:
+                self.activate(chosen)
         else:
             super().keyPressEvent(event)
 
@@ -263,8 +290,10 @@ class Canvas(QWidget):
         self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Forget the chosen spot."""
-        self._chosen = -1
+        """Forget the chosen spot, unless its value is being changed."""
+        focus = QApplication.focusWidget()
+        if focus is None or not self.isAncestorOf(focus):
+            self._chosen = -1
         QToolTip.hideText()
         super().focusOutEvent(event)
 

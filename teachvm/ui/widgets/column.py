@@ -85,6 +85,7 @@ class BlockColumn(QScrollArea):
     sought = Signal(object)
     break_toggled = Signal(int)
     typed = Signal(str, str)
+    valued = Signal(object, str)
     edited = Signal(str, str)
 
     def __init__(self, look: Look, name: str) -> None:
@@ -126,7 +127,7 @@ class BlockColumn(QScrollArea):
             self.blocks.append(widget)
 
     def _connect(self, widget: QWidget) -> None:
-        for name in ("followed", "sought", "break_toggled", "typed", "edited"):
+        for name in ("followed", "sought", "break_toggled", "typed", "edited", "valued"):
             signal = getattr(widget, name, None)
             if signal is not None:
                 signal.connect(getattr(self, name))

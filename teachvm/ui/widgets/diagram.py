@@ -257,7 +257,8 @@ class Diagram(Canvas):
         laid = put_line(text, x, rect.y, rect.x + rect.w - pad - x, rect.h, self._style(fonts.MONO))
         self._marks += laid.marks
         words = f"{row.index} {plain(row.text)}"
-        self._spots.append(Spot(*rect, row.tip, row.link, plain(row.text), name=words + (" (now)" if row.lit else "")))
+        name = words + (" (now)" if row.lit else "")
+        self._spots.append(Spot(*rect, row.tip, row.link, plain(row.text), name=name, edit=row.alters))
         self._spots += laid.spots
 
     def _arrow(self, arrow: Arrow) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from teachvm.app.notation import hex32
 from teachvm.app.presentation import HexMark, HexRow, HexView, Place, Tip, plain
+from teachvm.app.wording import Editable
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import Canvas, Picture
@@ -104,7 +105,11 @@ class HexGrid(Canvas):
         address = row.address + at * self._view.unit_bytes
         value = int(unit, 16) if unit else None
         tip = Tip(hex32(address), "" if unit else "nothing is mapped here")
-        self._spots.append(Spot(x - 2, y, wide + 4, ROW, tip, None, unit, value, name=f"{hex32(address)} {unit}"))
+        view, edit = self._view, None
+        if view.editable and unit:
+            edit = Editable("memory", hex32(address), view.vm, address, view.space, view.unit_bytes)
+        name = f"{hex32(address)} {unit}"
+        self._spots.append(Spot(x - 2, y, wide + 4, ROW, tip, None, unit, value, name=name, edit=edit))
 
     def _mark(self, mark: HexMark, per_row: int, rows: tuple[HexRow, ...]) -> None:
         """Box a field, one box per row it touches."""

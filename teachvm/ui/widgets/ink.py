@@ -14,6 +14,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QPaintEngine, QPainter, QPainterPath, QPen, QPolygonF, QTransform
 
 from teachvm.app.presentation import Align, Link, Tip
+from teachvm.app.wording import Editable
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.fonts import UNIT, Style
 from teachvm.ui.theme.look import Look
@@ -107,6 +108,7 @@ class Spot(NamedTuple):
     value: int | None = None
     action: str = ""
     name: str = ""
+    edit: Editable | None = None
 
     def holds(self, x: float, y: float) -> bool:
         """Whether a point lies in it."""

@@ -30,7 +30,9 @@ def cell_marks(cell: Cell, x: float, y: float, room: float, row: float) -> tuple
     marks.append(Words(x, y, wide, row, said, style, cell.role))
     if before:
         marks.append(Words(x + wide, y, tail, row, before, fonts.MONO, "dim"))
-    return marks, Spot(x - 5, y, wide + tail + 10, row, cell.tip, cell.link, cell.text, cell.value, name=cell.text)
+    return marks, Spot(
+        x - 5, y, wide + tail + 10, row, cell.tip, cell.link, cell.text, cell.value, name=cell.text, edit=cell.alters
+    )
 
 
 class PairsTable(Canvas):
@@ -157,4 +159,6 @@ class Chips(Canvas):
             role = "dim"
         marks.append(Words(x + 7, y, wide - 14, 22, chip.name, fonts.MONO_SMALL, role))
         state = ("set" if chip.on else "clear") + (", changed" if chip.changed else "")
-        spots.append(Spot(x, y, wide, 22, chip.tip, copy=chip.name, name=f"{chip.name} {state}"))
+        value = chip.value if chip.alters else None
+        name = f"{chip.name} {state}"
+        spots.append(Spot(x, y, wide, 22, chip.tip, None, chip.name, value, name=name, edit=chip.alters))

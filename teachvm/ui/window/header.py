@@ -38,7 +38,8 @@ class Heading(Canvas):
         if view != self._view:
             self._view = view
             at = next((n for n, beat in enumerate(view.beats, 1) if beat == "now"), len(view.beats))
-            self.setAccessibleName(f"Lesson {view.number}, {view.title}, beat {at} of {len(view.beats)}")
+            lesson = f"Lesson {view.number}, {view.title}, beat {at} of {len(view.beats)}"
+            self.setAccessibleName(f"{view.place}, {view.title}" if view.place else lesson)
             self.refresh()
 
     def compose(self, width: float, height: float) -> Picture:
@@ -55,7 +56,7 @@ class Heading(Canvas):
         x += 16
         if not view.title or width - x < 40:
             return Picture(marks, spots, HIGH)
-        number = f"Lesson {view.number}  /  " if view.number else ""
+        number = f"{view.place}  /  " if view.place else f"Lesson {view.number}  /  " if view.number else ""
         text: Text = (Span(number, "dim"), Span(view.title, strong=True))
         need = natural_width(text, fonts.SMALL) + 2
         least = DOT * len(view.beats) + 18
@@ -65,7 +66,7 @@ class Heading(Canvas):
         room = min(need, width - x - (least if width - x - least >= 90 else 0))
         laid = put_line(text, x, 0, room, HIGH, fonts.SMALL)
         marks += laid.marks
-        spots.append(Spot(x, 0, room, HIGH, Tip(view.title, f"Lesson {view.number}"), name=view.title))
+        spots.append(Spot(x, 0, room, HIGH, Tip(view.title, view.place or f"Lesson {view.number}"), name=view.title))
         self._dots(x + room + 18, width, marks, spots)
         return Picture(marks, spots, HIGH)
 

@@ -8,10 +8,12 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QVBoxLayout, QWidget
 
+from teachvm.app.laboratory import Laboratory
 from teachvm.app.lesson_session import LessonSession
 from teachvm.app.presentation import Actor, ActorsView, CardView, Instant, Link, Place
 from teachvm.app.session import Session
-from teachvm.trace.moment import START
+from teachvm.app.wording import Editable
+from teachvm.trace.moment import START, Moment
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import announce
@@ -19,6 +21,7 @@ from teachvm.ui.widgets.code_list import CodeList
 from teachvm.ui.window.actions import Actions
 from teachvm.ui.window.banner import Banner
 from teachvm.ui.window.dock import TimelineDock
+from teachvm.ui.window.lab_panel import LabPanel
 from teachvm.ui.window.presenter import Veil
 from teachvm.ui.window.rail import Rail
 from teachvm.ui.window.stage import Stage
@@ -43,6 +46,8 @@ class LessonPage(QWidget):
         self._lifted = ""
         """The prediction before which the presenter showed the machine all the same."""
         self.rail = Rail(look)
+        self.panel = LabPanel(look)
+        self.panel.hide()
         self.rail_wanted = True
         self.banner = Banner(look)
         self.stage = Stage(look)
@@ -51,13 +56,25 @@ class LessonPage(QWidget):
         self.dock = TimelineDock(look, actions)
         self._views: dict[str, CardView] = {}
         self._announced = START
+        self._connect()
+        self._lay_out()
+        look.changed.connect(self.arrange)
+        self.stage.changed.connect(self.arrange)
+
+    def _connect(self) -> None:
         self.stage.followed.connect(self.follow)
         self.stage.sought.connect(self._seek)
         self.stage.break_toggled.connect(self._toggle_breakpoint)
         self.stage.typed.connect(self._type)
         self.stage.edited.connect(self._edit)
+        self.stage.valued.connect(self._change_value)
+        self.panel.asked.connect(self._ask)
+        self.panel.removed.connect(self._remove_stop)
+        self.panel.sized.connect(self._set_memory)
         self.stage.changed.connect(self._stage_changed)
         self.dock.sought.connect(self._seek)
+
+    def _lay_out(self) -> None:
         middle = QVBoxLayout()
         middle.setSpacing(0)
         self._banner_row = QHBoxLayout()
@@ -68,19 +85,23 @@ class LessonPage(QWidget):
         across = QHBoxLayout()
         across.setSpacing(0)
         across.addWidget(self.rail)
+        across.addWidget(self.panel)
         across.addLayout(middle, 1)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(0)
         rows.addLayout(across, 1)
         rows.addWidget(self.dock)
-        look.changed.connect(self.arrange)
-        self.stage.changed.connect(self.arrange)
 
     @property
     def session(self) -> Session | None:
         """The session on the page."""
         return self.bridge.session if self.bridge else None
+
+    @property
+    def laboratory(self) -> Laboratory | None:
+        """The laboratory on the page; None in a lesson."""
+        return self.session if isinstance(self.session, Laboratory) else None
 
     def open(self, bridge: SessionBridge) -> None:
         """Show another session."""
@@ -98,6 +119,8 @@ class LessonPage(QWidget):
             return
         if isinstance(session, LessonSession):
             self.rail.show_rail(session.rail())
+        elif isinstance(session, Laboratory):
+            self.panel.show_panel(session.panel(), session.symbols())
         self._show_veil()
         self.stage.show_cards(session.stage)
         self.paint_cards()
@@ -120,7 +143,7 @@ class LessonPage(QWidget):
 
     def _show_veil(self) -> None:
         """In a hall, hide the machine until the room has predicted what it will do; only where the question is seen."""
-        asked = self.rail.view.predicting
+        asked = "" if self.laboratory else self.rail.view.predicting
         self._lifted = self._lifted if asked == self._lifted else ""
         readable = self.rail_wanted and not self.stage.maximised
         veiled = self.look.hall and readable and asked not in ("", self._lifted)
@@ -189,6 +212,43 @@ class LessonPage(QWidget):
         if self.bridge is not None:
             self.bridge.set_cost(cost, text)
 
+    # --- the laboratory ------------------------------------------------------------------------------------------
+
+    def _change_value(self, what: Editable, text: str) -> None:
+        """Somebody wrote another value over one on a card."""
+        if self.bridge is not None:
+            self.bridge.stop()
+            self.bridge.session.edit(what, text)
+            self.bridge.resume()
+
+    def _ask(self, verb: str, place: str) -> None:
+        """Do something with a place somebody wrote or chose."""
+        lab, bridge = self.laboratory, self.bridge
+        if lab is None or bridge is None:
+            return
+        lab.control.notice = None
+        match verb:
+            case "moment":
+                bridge.seek(Moment(int(place)))
+            case "break":
+                lab.break_at(place)
+            case "watch" | "reads":
+                lab.watch(place, reads=verb == "reads")
+            case _:
+                lab.go_to(place, "memory" if verb == "memory" else "")
+        bridge.poke()
+
+    def _remove_stop(self, key: str) -> None:
+        if self.laboratory is not None and self.bridge is not None:
+            self.laboratory.remove_stop(key)
+            self.bridge.poke()
+
+    def _set_memory(self, mib: int) -> None:
+        if self.laboratory is not None and self.bridge is not None:
+            self.bridge.stop()
+            self.laboratory.set_memory(mib)
+            self.bridge.poke()
+
     def _toggle_breakpoint(self, address: int) -> None:
         if self.session is not None and self.bridge is not None:
             self.session.toggle_breakpoint(address)
@@ -215,7 +275,10 @@ class LessonPage(QWidget):
         px = self.look.px
         self.rail.set_slim(self.width() < px(SLIM_BELOW))
         self.dock.set_low(self.height() < px(LOW_BELOW))
-        self.rail.setVisible(self.rail_wanted and not self.stage.maximised)
+        self.panel.set_slim(self.width() < px(SLIM_BELOW))
+        shown, lab = self.rail_wanted and not self.stage.maximised, self.laboratory is not None
+        self.rail.setVisible(shown and not lab)
+        self.panel.setVisible(shown and lab)
         self._show_veil()
         self._banner_row.setContentsMargins(px(16), px(12) if self.banner.isVisibleTo(self) else 0, px(16), 0)
 

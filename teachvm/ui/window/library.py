@@ -6,8 +6,8 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QBoxLayout,
     QFrame,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
@@ -144,10 +144,14 @@ class TileGrid(QWidget):
 
 
 class Library(QWidget):
-    """The home page. `opened` carries a lesson's id, `open_file` asks for one from a folder."""
+    """The home page.
+
+    `opened` carries a lesson's id, `open_file` asks for one from a folder, `open_guest` for a guest's file.
+    """
 
     opened = Signal(str)
     open_file = Signal()
+    open_guest = Signal()
 
     def __init__(self, look: Look) -> None:
         super().__init__()
@@ -176,6 +180,12 @@ class Library(QWidget):
         self.open_button.setAccessibleName("Open a lesson from a folder")
         self.open_button.clicked.connect(self.open_file)
         look.dress(self.open_button, fonts.SMALL)
+        self.lab_button = QPushButton("Laboratory: open a guest…")
+        self.lab_button.setObjectName("library-laboratory")
+        self.lab_button.setAccessibleName("Laboratory: open a guest without a lesson")
+        self.lab_button.setToolTip("Assembly source, a static ELF executable, a multiboot kernel or a flat binary")
+        self.lab_button.clicked.connect(self.open_guest)
+        look.dress(self.lab_button, fonts.SMALL)
         self.nothing = self._label("No lesson matches.", fonts.BODY, "small")
         self.grid = TileGrid(look)
         self._lay_out()
@@ -193,9 +203,9 @@ class Library(QWidget):
         self._rows = Rows(self.look, (40, 32, 40, 32), 18)
         self._rows.setObjectName("column")
         self._bar = QWidget()
-        self._line = QHBoxLayout(self._bar)
+        self._line = QBoxLayout(QBoxLayout.Direction.LeftToRight, self._bar)
         self._line.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.resume, self.search, self.open_button):
+        for widget in (self.resume, self.search, self.open_button, self.lab_button):
             self._line.addWidget(widget)
         self._line.addStretch(1)
         parts: tuple[QWidget, ...] = (self.hero, self._bar, self.nothing, self.grid)
@@ -230,6 +240,7 @@ class Library(QWidget):
             self.resume.setText(f"Go on: {known.title}")
             self.resume.setAccessibleName(f"Go on with lesson {known.number}, {known.title}")
             self.resume.setProperty("lesson", known.id)
+        self._stand()
         self._filter(self.search.text())
 
     def focus_first(self) -> None:
@@ -249,8 +260,23 @@ class Library(QWidget):
         self.grid.arrange()
         self._rows.arrange()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow window, what there is to open stands one below the other."""
+        super().resizeEvent(event)
+        self._stand()
+
+    def _stand(self) -> None:
+        parts = [each for each in (self.resume, self.search, self.open_button, self.lab_button) if not each.isHidden()]
+        need = sum(max(each.sizeHint().width(), each.minimumWidth()) + self.look.px(10) for each in parts)
+        across = self.width() >= need + self.look.px(90)
+        direction = QBoxLayout.Direction.LeftToRight if across else QBoxLayout.Direction.TopToBottom
+        if direction != self._line.direction():
+            self._line.setDirection(direction)
+            self._rows.arrange()
+
     def _restyle(self) -> None:
         px = self.look.px
         self._line.setSpacing(px(10))
         self.search.setFixedWidth(px(300))
+        self._stand()
         self.grid.arrange()

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
+from teachvm.app.headless import Wishes
 from teachvm.app.keys import KEY_BY_ACTION
 from teachvm.app.lesson_session import LessonSession
 from teachvm.app.progress import ProgressStore
+from teachvm.app.session import Session
 from teachvm.app.settings import SettingsStore
 from teachvm.app.shelf import entries
-from teachvm.trace.grain import Grain
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
 from teachvm.ui.window.actions import Actions, is_escape, press_focused
+from teachvm.ui.window.allowed import BACK, FORWARD, allow
 from teachvm.ui.window.banner import Banner
 from teachvm.ui.window.header import Header
 from teachvm.ui.window.key_sheet import KeySheet
 from teachvm.ui.window.lesson_page import LessonPage
 from teachvm.ui.window.library import Library
-from teachvm.ui.window.opening import CannotOpenError, LessonWatcher, Opened, open_session
+from teachvm.ui.window.opening import CannotOpenError, LessonWatcher, open_guest, open_session
 from teachvm.ui.window.presenter import NotesWindow, PressedKey
 from teachvm.vmm.techniques import Technique
 
@@ -92,6 +95,8 @@ class MainWindow(QWidget):
         self.header.keys_button.clicked.connect(self.show_keys)
         self.page.rail.answered.connect(self.answer)
         self.page.rail.commanded.connect(self.command)
+        self.page.panel.commanded.connect(self.command)
+        self.library.open_guest.connect(self.choose_guest)
         self.page.actor_changed.connect(self.header.chip.show_actor)
         self._watcher.saved.connect(self.reload)
         self._save_soon.timeout.connect(self._save_progress)
@@ -100,18 +105,15 @@ class MainWindow(QWidget):
         doers: dict[str, Callable[[], object]] = {
             "run": self._on("run", lambda bridge: bridge.toggle_run()),
             "run-back": self._on("run-back", lambda bridge: bridge.run_back()),
-            "step": self._on("step", lambda bridge: bridge.step(Grain.VISIBLE)),
-            "back": self._on("back", lambda bridge: bridge.back(Grain.VISIBLE)),
-            "step-instruction": self._on("step-instruction", lambda bridge: bridge.step(Grain.INSTRUCTION)),
-            "back-instruction": self._on("back-instruction", lambda bridge: bridge.back(Grain.INSTRUCTION)),
-            "next-trap": self._on("next-trap", lambda bridge: bridge.step(Grain.TRAP)),
-            "previous-trap": self._on("previous-trap", lambda bridge: bridge.back(Grain.TRAP)),
-            "next-beat": self._on("next-beat", lambda bridge: bridge.step(Grain.BEAT)),
-            "previous-beat": self._on("previous-beat", lambda bridge: bridge.back(Grain.BEAT)),
+            **{name: self._on(name, methodcaller("step", grain)) for name, grain in FORWARD.items()},
+            **{name: self._on(name, methodcaller("back", grain)) for name, grain in BACK.items()},
             "stop": self._on("stop", lambda bridge: bridge.stop()),
             "reset": self._on("reset", self._reset),
             "breakpoint": self._on("breakpoint", lambda _bridge: self._breakpoint()),
             "compare": self._on("compare", lambda bridge: bridge.compare()),
+            "undo-edit": self._on("undo-edit", lambda bridge: bridge.change(bridge.session.undo_edit)),
+            "redo-edit": self._on("redo-edit", lambda bridge: bridge.change(bridge.session.redo_edit)),
+            "go-to": self._on("go-to", lambda _bridge: self.page.panel.place.setFocus()),
             "zoom-in": lambda: self._zoom(+1),
             "zoom-out": lambda: self._zoom(-1),
             "zoom-reset": lambda: self._zoom(0),
@@ -172,12 +174,29 @@ class MainWindow(QWidget):
             return False
         self._leave()
         self.notice.clear()
-        self._show(opened)
+        self._show(opened.session, opened.path)
         return True
 
-    def _show(self, opened: Opened) -> None:
-        session = opened.session
-        self.lesson_path = opened.path
+    def choose_guest(self) -> None:
+        """Ask for a guest's file, and open the laboratory."""
+        file, _kind = QFileDialog.getOpenFileName(self, "Open a guest: source, ELF, multiboot kernel or flat binary")
+        if file:
+            self.open_laboratory(Path(file).name, Path(file).parent)
+
+    def open_laboratory(self, guest: str, folder: Path | None = None, wishes: Wishes | None = None) -> bool:
+        """Open a guest without a lesson; a problem is one line, and what was open stays."""
+        try:
+            session = open_guest(guest, folder, wishes)
+        except CannotOpenError as error:
+            self.notice.say(str(error))
+            return False
+        self._leave()
+        self.notice.clear()
+        self._show(session, None)
+        return True
+
+    def _show(self, session: Session, path: Path | None) -> None:
+        self.lesson_path = path
         self.bridge = SessionBridge(session)
         self.bridge.position = self.header.transport.slider.value()
         self.bridge.moved.connect(self.refresh)
@@ -185,9 +204,10 @@ class MainWindow(QWidget):
         self.pages.setCurrentWidget(self.page)
         self.header.set_lesson(True)
         self.setWindowTitle(f"{session.title} — teachvm")
-        self._watcher.watch(opened.path)
-        self._keep(last_lesson=session.lesson.id)
-        (self.page.rail if self.page.rail_wanted else self.page.stage).setFocus()
+        self._watcher.watch(path)
+        if self.lesson is not None:
+            self._keep(last_lesson=self.lesson.lesson.id)
+        (self.page.rail if self.page.rail_wanted and self.lesson else self.page.stage).setFocus()
         self.refresh()
         self.bridge.resume()
 
@@ -230,20 +250,7 @@ class MainWindow(QWidget):
         self._allow()
 
     def _allow(self) -> None:
-        """Disable what cannot be done, and say why."""
-        bridge, allow = self.bridge, self.actions_by_name.allow
-        none = "Open a lesson first."
-        for name in ("run", "run-back", "step", "back", "step-instruction", "back-instruction", "next-trap"):
-            allow(name, bridge is not None, none)
-        for name in ("previous-trap", "next-beat", "previous-beat", "reset", "breakpoint", "stop", "compare"):
-            allow(name, bridge is not None, none)
-        if bridge is None:
-            return
-        why = bridge.session.why_not_comparable
-        allow("compare", not why, why)
-        begun = bridge.session.position.n > 0 or bridge.session.position.phase > 0
-        for name in ("back", "back-instruction", "previous-trap", "run-back"):
-            allow(name, begun, "This is the beginning: there is nothing before it.")
+        allow(self.actions_by_name, self.bridge.session if self.bridge else None)
 
     # --- commands ------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
 
+from teachvm.app.headless import Wishes
+from teachvm.app.laboratory import Laboratory
 from teachvm.app.lesson_session import LessonSession
 from teachvm.app.progress import ProgressStore
 from teachvm.guest.image import GuestError
@@ -55,6 +57,23 @@ def open_session(word: str, progress: ProgressStore, beat: int | None = None) ->
     except (UnknownLessonError, SpecError, GuestError, AsmError, OSError) as error:
         raise CannotOpenError(_flat(str(error))) from error
     return Opened(path, session)
+
+
+def open_guest(guest: str, folder: Path | None, wishes: Wishes | None = None) -> Laboratory:
+    """Open a guest in the laboratory.
+
+    Args:
+        guest: A shipped guest's name, or a file in `folder`.
+        folder: Where it lies.
+        wishes: How it is run.
+
+    Raises:
+        CannotOpenError: It is no guest, or cannot be run.
+    """
+    try:
+        return Laboratory(guest, folder, wishes)
+    except (SpecError, GuestError, AsmError, OSError) as error:
+        raise CannotOpenError(_flat(str(error))) from error
 
 
 def _flat(text: str) -> str:

@@ -24,6 +24,7 @@ class Stage(QWidget):
     sought = Signal(object)
     break_toggled = Signal(int)
     typed = Signal(str, str)
+    valued = Signal(object, str)
     edited = Signal(str, str)
     changed = Signal()
 
@@ -96,6 +97,7 @@ class Stage(QWidget):
             found.body.sought.connect(self.sought)
             found.body.break_toggled.connect(self.break_toggled)
             found.body.typed.connect(self.typed)
+            found.body.valued.connect(self.valued)
             found.body.edited.connect(self.edited)
             found.maximise.connect(self.maximise)
             found.closed.connect(self.toggle)

@@ -1,0 +1,43 @@
+"""Which actions can be done now, and why not: one place for buttons, keys and menus."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from teachvm.app.laboratory import Laboratory
+from teachvm.app.session import Session
+from teachvm.trace.grain import Grain
+from teachvm.ui.window.actions import Actions
+
+FORWARD: Final = {
+    "step": Grain.VISIBLE,
+    "step-instruction": Grain.INSTRUCTION,
+    "next-trap": Grain.TRAP,
+    "next-beat": Grain.BEAT,
+}
+BACK: Final = {
+    "back": Grain.VISIBLE,
+    "back-instruction": Grain.INSTRUCTION,
+    "previous-trap": Grain.TRAP,
+    "previous-beat": Grain.BEAT,
+}
+OTHERS: Final = ("run", "run-back", "reset", "breakpoint", "stop", "compare", "go-to", "undo-edit", "redo-edit")
+
+
+def allow(actions: Actions, session: Session | None) -> None:
+    """Enable what can be done with what is open, and let the rest say why it cannot."""
+    for name in (*FORWARD, *BACK, *OTHERS):
+        actions.allow(name, session is not None, "Open a lesson or a guest first.")
+    if session is None:
+        return
+    laboratory = isinstance(session, Laboratory)
+    for name in ("next-beat", "previous-beat"):
+        actions.allow(name, not laboratory, "A laboratory has no beats.")
+    actions.allow("go-to", laboratory, "The laboratory goes to any address; in a lesson, follow a value.")
+    actions.allow("undo-edit", bool(session.control.edits), "Nothing was changed by hand.")
+    actions.allow("redo-edit", bool(session.control.undone), "Nothing was taken back.")
+    why = session.why_not_comparable
+    actions.allow("compare", not why, why)
+    begun = session.position.n > 0 or session.position.phase > 0
+    for name in ("back", "back-instruction", "previous-trap", "run-back"):
+        actions.allow(name, begun, "This is the beginning: there is nothing before it.")

@@ -1,0 +1,245 @@
+"""The laboratory in the real window: open, go to, change values, stop, take back; by keyboard and by mouse."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QListWidget, QWidget
+
+from teachvm.app.headless import Wishes
+from teachvm.app.laboratory import Laboratory
+from teachvm.isa.operands import EAX
+from teachvm.trace.moment import START
+from teachvm.ui.widgets.canvas import Canvas
+from teachvm.ui.widgets.field_editor import FieldEditor
+from teachvm.ui.window.main_window import MainWindow
+from teachvm.vmm.techniques import Technique
+from tests.app.laboratory import folder_with
+from tests.guest.kernels import elf
+from tests.ui.checks import problems
+from tests.ui.window.conftest import settle
+
+
+@pytest.fixture
+def lab(window: MainWindow, tmp_path: Path) -> MainWindow:
+    folder_with(tmp_path)
+    assert window.open_laboratory("mine.asm", tmp_path)
+    settle(window)
+    return window
+
+
+def session(window: MainWindow) -> Laboratory:
+    assert window.page.laboratory is not None
+    return window.page.laboratory
+
+
+def write(window: MainWindow, place: str, button: str) -> None:
+    """Write a place into the panel's line, and press one of its buttons."""
+    panel = window.page.panel
+    panel.place.setText(place)
+    verb = next(each for each in panel.verbs if each.objectName() == f"lab-{button}")
+    verb.click()
+    settle(window)
+
+
+def run(window: MainWindow, action: str = "run") -> None:
+    window.header.transport.slider.setValue(window.header.transport.slider.maximum())
+    window.actions_by_name[action].trigger()
+    settle(window)
+
+
+def canvas_of(window: MainWindow, card: str, spot_name: str) -> tuple[Canvas, int]:
+    """The canvas of a card that has a spot whose name begins so, and which one it is."""
+    for canvas in window.page.stage.frame(card).findChildren(Canvas):
+        for at, spot in enumerate(canvas.picture.spots):
+            if spot.edit is not None and spot.name.startswith(spot_name):
+                return canvas, at
+    raise AssertionError(f"nothing on {card} is called {spot_name}")
+
+
+def editor_of(canvas: Canvas) -> FieldEditor:
+    found = [each for each in canvas.findChildren(FieldEditor) if each.isVisible()]
+    assert len(found) == 1
+    return found[0]
+
+
+def change(window: MainWindow, card: str, name: str, text: str) -> None:
+    """Double-click a value, write another, Enter."""
+    canvas, at = canvas_of(window, card, name)
+    spot = canvas.picture.spots[at]
+    zoom = window.look.zoom
+    middle = QPointF((spot.x + spot.w / 2) * zoom, (spot.y + spot.h / 2) * zoom).toPoint()
+    QTest.mouseDClick(canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, middle)
+    editor = editor_of(canvas)
+    editor.selectAll()
+    QTest.keyClicks(editor, text)
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    settle(window)
+
+
+def rows(made: QListWidget) -> list[str]:
+    return [made.item(at).text() for at in range(made.count())]
+
+
+def test_a_guest_opens_with_code_registers_memory_console_and_its_symbols(lab: MainWindow) -> None:
+    assert lab.page.panel.isVisible()
+    assert not lab.page.rail.isVisible()
+    assert lab.page.stage.cards == ("guest-code", "registers", "memory", "console")
+    assert any(row.endswith("work.spin") for row in rows(lab.page.panel.symbols))
+    assert "assembly source" in lab.page.panel.kicker.text()
+    assert lab.header.heading.accessibleName() == "Laboratory, mine.asm"
+    assert problems(lab) == []
+
+
+def test_the_library_offers_the_laboratory(window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kernel").write_bytes(elf())
+    chosen = str(tmp_path / "kernel")
+    monkeypatch.setattr("teachvm.ui.window.main_window.QFileDialog.getOpenFileName", lambda *_: (chosen, ""))
+    window.library.lab_button.click()
+    settle(window)
+    assert session(window).title == "kernel"
+    assert "multiboot kernel" in window.page.panel.kicker.text()
+    window.show_library()
+    assert not window.page.isVisible()
+
+
+def test_what_is_no_guest_is_one_line_and_the_library_stays(window: MainWindow, tmp_path: Path) -> None:
+    (tmp_path / "broken").write_bytes(elf()[:40])
+    assert not window.open_laboratory("broken", tmp_path)
+    assert "cut off" in window.notice.text.text()
+    assert "\n" not in window.notice.text.text()
+    assert window.library.isVisible()
+
+
+def test_going_to_a_symbol_shows_code_and_to_data_shows_memory(lab: MainWindow) -> None:
+    lab.actions_by_name["go-to"].trigger()
+    assert lab.page.panel.place.hasFocus()
+    QTest.keyClicks(lab.page.panel.place, "work")
+    assert all("work" in row for row in rows(lab.page.panel.symbols))
+    QTest.keyClick(lab.page.panel.place, Qt.Key.Key_Return)
+    settle(lab)
+    focus = session(lab).control.focus
+    assert focus.code == f"{session(lab).place('work'):#x}"
+    write(lab, "counter+4", "show")
+    assert session(lab).control.focus.memory == session(lab).place("letter")
+    write(lab, "nowhere", "show")
+    assert "no symbol or register 'nowhere'" in lab.page.banner.text.text()
+
+
+def test_a_register_a_flag_and_a_byte_are_changed_in_place_and_taken_back(lab: MainWindow) -> None:
+    change(lab, "registers", "EAX", "1234")
+    assert session(lab).scene.state.regs[EAX] == 0x1234
+    change(lab, "registers", "CF", "1")
+    assert session(lab).scene.state.eflags & 1
+    write(lab, "letter", "memory")
+    change(lab, "memory", "0001 1004", "7a")
+    assert session(lab).scene.read(0x11004, 1) == b"z"
+    assert len(rows(lab.page.panel.edits)) == 3
+    lab.page.panel.undo.click()
+    settle(lab)
+    assert session(lab).scene.read(0x11004, 1) == b"a"
+    lab.actions_by_name["undo-edit"].trigger()
+    lab.actions_by_name["undo-edit"].trigger()
+    settle(lab)
+    assert session(lab).scene.state.regs[EAX] == 0
+    assert not lab.actions_by_name["undo-edit"].isEnabled()
+    lab.actions_by_name["redo-edit"].trigger()
+    settle(lab)
+    assert session(lab).scene.state.regs[EAX] == 0x1234
+    assert problems(lab) == []
+
+
+@pytest.mark.qt_log_ignore("does not support raise")  # tooltips, without a screen
+def test_a_value_is_changed_by_keyboard_and_escape_leaves_it(lab: MainWindow) -> None:
+    canvas, at = canvas_of(lab, "registers", "ECX")
+    canvas.setFocus()
+    for _ in range(at + 1):
+        QTest.keyClick(canvas, Qt.Key.Key_Down)
+    QTest.keyClick(canvas, Qt.Key.Key_F2)
+    QTest.keyClicks(editor_of(canvas), "99")
+    QTest.keyClick(editor_of(canvas), Qt.Key.Key_Escape)
+    assert not session(lab).control.edits
+    QTest.keyClick(canvas, Qt.Key.Key_F2)
+    editor = editor_of(canvas)
+    assert editor.accessibleName() == "New value of ECX"
+    editor.selectAll()
+    QTest.keyClicks(editor, "#10")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    settle(lab)
+    assert len(session(lab).control.edits) == 1
+    assert canvas.hasFocus()
+
+
+def test_a_value_the_processor_would_not_take_is_refused_in_one_line(lab: MainWindow) -> None:
+    change(lab, "registers", "CR0", "0")
+    assert "CR0.PE has to stay set" in lab.page.banner.text.text()
+    assert not session(lab).control.edits
+
+
+def test_a_breakpoint_and_a_watch_stop_the_run_are_listed_and_removed(lab: MainWindow) -> None:
+    write(lab, "work", "break")
+    write(lab, "rare", "watch")
+    panel = lab.page.panel
+    assert rows(panel.stops) == ["work  before 0001 001e", "rare  4 bytes written"]
+    run(lab)
+    assert session(lab).scene.name_at(session(lab).scene.linear_eip) == "work"
+    panel.stops.setCurrentRow(0)
+    QTest.keyClick(panel.stops, Qt.Key.Key_Delete)
+    settle(lab)
+    assert rows(panel.stops) == ["rare  4 bytes written"]
+    run(lab)
+    assert "were just written" in lab.page.banner.text.text()
+    here = session(lab).position
+    run(lab, "run-back")
+    assert session(lab).position == START
+    panel.remove.click()
+    settle(lab)
+    run(lab)
+    assert session(lab).position > here
+
+
+def test_another_technique_and_another_memory_begin_the_same_guest_again(lab: MainWindow) -> None:
+    write(lab, "work", "break")
+    lab.set_technique("bare-metal")
+    settle(lab)
+    assert session(lab).technique is Technique.BARE_METAL
+    run(lab)
+    assert session(lab).scene.name_at(session(lab).scene.linear_eip) == "work"
+    lab.page.panel.sized.emit(16)
+    settle(lab)
+    assert session(lab).control.world.spec.host.vms[0].memory_bytes == 16 << 20
+    assert session(lab).technique is Technique.BARE_METAL
+    assert lab.page.panel.memory.text() == "16 MiB"
+
+
+def test_every_widget_of_the_panel_has_names_and_the_keyboard_reaches_it(lab: MainWindow) -> None:
+    panel = lab.page.panel
+    reached = (panel.place, panel.memory, panel.symbols, panel.stops, panel.edits, panel.undo, panel.redo, panel.remove)
+    for widget in (*reached, *panel.verbs):
+        assert isinstance(widget, QWidget)
+        assert widget.objectName().startswith("lab-")
+        assert widget.accessibleName()
+        assert widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+
+
+def test_values_can_be_changed_in_a_lesson_too(opened: MainWindow) -> None:
+    opened.page.stage.show_cards((*opened.page.stage.cards, "registers"))
+    opened.page.stage.maximise("registers")
+    settle(opened)
+    change(opened, "registers", "EAX", "42")
+    assert opened.bridge is not None
+    assert len(opened.bridge.session.control.edits) == 1
+    opened.actions_by_name["undo-edit"].trigger()
+    settle(opened)
+    assert not opened.bridge.session.control.edits
+
+
+def test_several_copies_run_beside_each_other(window: MainWindow, tmp_path: Path) -> None:
+    folder_with(tmp_path)
+    assert window.open_laboratory("mine.asm", tmp_path, Wishes(vms=2))
+    settle(window)
+    assert list(session(window).control.world.guests) == ["mine_1", "mine_2"]
+    run(window)
+    world = session(window).control.world
+    assert [world.console(name) for name in world.guests] == ["a" * 40] * 2
