@@ -20,6 +20,7 @@ from teachvm.trace.moment import START, Moment
 from teachvm.trace.subject import Input
 from teachvm.trace.timeline import Outcome, Timeline
 from teachvm.vmm.events import GuestResumed, VmmEntered
+from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
 from teachvm.world.spec import WorldSpec
@@ -124,7 +125,14 @@ class Control:
             self.work(limit=SEARCH_UNITS)
             return
         self.leave()
-        self._tell(self.timeline.step(self.visible) if grain is Grain.VISIBLE else self.timeline.step_instruction())
+        match grain:
+            case Grain.VISIBLE:
+                outcome = self.timeline.step(self.visible)
+            case Grain.INSTRUCTION if (vm := self._translated()) is not None:
+                outcome = self._step_over_cache(vm)
+            case _:
+                outcome = self.timeline.step_instruction()
+        self._tell(outcome)
 
     def back(self, grain: Grain) -> None:
         """Go backwards by one visible thing, one instruction, or to the previous trap, which may be far as well."""
@@ -133,10 +141,33 @@ class Control:
             self.work()
             return
         self.leave()
+        vm = self._translated()
         if grain is Grain.VISIBLE:
             self.timeline.back(self.visible)
+        elif grain is Grain.INSTRUCTION and vm is not None:
+            done, settled = vm.instructions, vm.engine.settled
+            self.timeline.back_to(
+                lambda event: False,
+                stop_at=lambda: vm.engine.settled and (vm.instructions < done or not settled),
+            )
         else:
             self.timeline.back_instruction()
+
+    def _translated(self) -> Vm | None:
+        """The VM that has the processor, if several instructions of the processor may be one of its guest's."""
+        host = self.world.host
+        tenant = host.tenants.get(host.scheduler.current or "")
+        if isinstance(tenant, Vm) and tenant.engine.technique is Technique.BINARY_TRANSLATION:
+            return tenant
+        return None
+
+    def _step_over_cache(self, vm: Vm) -> Outcome:
+        """Go on until the guest has completed an instruction and stands before the next one."""
+        done = vm.instructions
+        outcome = self.timeline.run(
+            SEARCH_UNITS, stop_at=lambda: vm.engine.settled and (vm.instructions != done or vm.wake_at is not None)
+        )
+        return Outcome.REACHED if outcome is Outcome.LIMIT else outcome
 
     def seek(self, moment: Moment) -> None:
         """Move the whole machine to a moment."""
@@ -311,7 +342,7 @@ class Control:
         tenant = host.tenants.get(name)
         if tenant is None:
             return None
-        cpu = tenant.vcpu.cpu if isinstance(tenant, Vm) and not tenant.vcpu.in_guest else host.machine.cpu
+        cpu = tenant.vcpu.state() if isinstance(tenant, Vm) else host.machine.cpu
         return cpu.segs[CS].base + cpu.eip & 0xFFFF_FFFF
 
     # ---- what counts ---------------------------------------------------------------------------

@@ -28,6 +28,13 @@ KEYS: tuple[Key, ...] = (
     Key("back", ("Shift+F7", "F6"), "Back", "Previous visible thing"),
     Key("step-instruction", ("F8",), "Instruction", "One guest instruction, with its trap"),
     Key("back-instruction", ("Shift+F8",), "Instruction back", "One guest instruction back"),
+    Key(
+        "step-processor",
+        ("Alt+F7",),
+        "Processor step",
+        "One instruction of the processor, in the translation cache too",
+    ),
+    Key("back-processor", ("Alt+Shift+F7",), "Processor step back", "One instruction of the processor back"),
     Key("next-trap", ("Ctrl+F7",), "Next trap", "To the next trap or exit"),
     Key("previous-trap", ("Ctrl+Shift+F7",), "Previous trap", "To the previous trap or exit"),
     Key("breakpoint", ("F9",), "Breakpoint", "Set or clear a breakpoint at the selected instruction"),

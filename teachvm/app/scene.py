@@ -16,6 +16,8 @@ from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAcc
 from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
 from teachvm.vmm.addresses import Gva
+from teachvm.vmm.engines.translate.engine import BinaryTranslation
+from teachvm.vmm.engines.translate.precise import Recovery, places
 from teachvm.vmm.memory.walk import GuestWalk, PagingMode, look
 from teachvm.vmm.region import FRAME_BYTES as EXCEPTION_FRAME_BYTES
 from teachvm.vmm.view import GuestState, guest_state, state_of
@@ -140,7 +142,22 @@ class Scene:
             return state_of(self.hardware)
         held = self.snapshot.state(f"{self.vm}.held")
         table = self.snapshot.state(f"{self.vm}.gdt").copy
-        return guest_state(self.vcpu, held, table, self.hardware, self._frame())
+        return guest_state(self.vcpu, held, table, self.hardware, self._frame(), self.recovery)
+
+    @cached_property
+    def recovery(self) -> Recovery | None:
+        """The way back from translated code to the guest's registers; None where nothing is translated."""
+        path = f"{self.vm}.cache"
+        if path not in self.snapshot:
+            return None
+        tenant, cache = self.snapshot.world.host.tenants[self.vm], self.snapshot.state(path)
+        assert isinstance(tenant, Vm)
+        assert isinstance(tenant.engine, BinaryTranslation)
+        known = places(
+            tenant.engine.cache.misses.values(), dict(cache.fragments).values(), dict(cache.landings).values()
+        )
+        fields = tenant.engine.cache.fields.address
+        return Recovery(known, lambda offset: self.read_host(fields + offset, 4))
 
     def _frame(self) -> bytes:
         """The exception frame on the VMM's stack."""

@@ -152,7 +152,7 @@ def _account(technique: Technique, world: World, limit: int, diverged: Divergenc
         direct, done = 0, tenant.emulated
     else:
         assert isinstance(tenant, Vm)
-        direct, done = tenant.direct, tenant.direct + tenant.emulated
+        direct, done = tenant.direct + tenant.translated, tenant.instructions
     return Run(
         technique=technique,
         ended=stopped is not None and stopped.kind is StopKind.ENDED_WELL,

@@ -52,6 +52,11 @@ class Snapshot:
             state = self._states[path] = SimpleNamespace(**dict(zip(names, values, strict=True)))
         return state
 
+    def translated(self, vm: str) -> int:
+        """Guest instructions a VM has completed by translated code."""
+        path = f"{vm}.engine"
+        return int(getattr(self.state(path), "completed", 0)) if path in self else 0
+
     def __contains__(self, path: str) -> bool:
         """Whether anything is registered under a path."""
         return path in self._values

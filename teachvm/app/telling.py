@@ -18,6 +18,7 @@ from teachvm.world.spec import WorldSpec
 
 STEP_COMMANDS: dict[Grain, str] = {
     Grain.VISIBLE: "step",
+    Grain.PROCESSOR: "step-processor",
     Grain.INSTRUCTION: "step-instruction",
     Grain.TRAP: "next-trap",
     Grain.BEAT: "next-beat",
@@ -26,6 +27,7 @@ STEP_COMMANDS: dict[Grain, str] = {
 
 STEP_LABELS: dict[Grain, str] = {
     Grain.VISIBLE: "Step",
+    Grain.PROCESSOR: "Step the processor",
     Grain.INSTRUCTION: "Step one instruction",
     Grain.TRAP: "To the next trap",
     Grain.BEAT: "Next beat",

@@ -188,10 +188,12 @@ class Host:
             return
         tenant.stalled += 1
         if tenant.stalled > MOST_DELIVERIES and tenant.ended is None:
-            text = (
-                f"{tenant.name}: the guest faults for ever, {MOST_DELIVERIES} times without completing an instruction"
-            )
-            self.end(tenant, StopReason(StopKind.GUEST_FAILURE, tenant.name, text))
+            self.give_up(tenant)
+
+    def give_up(self, tenant: Tenant) -> None:
+        """End a tenant that has not completed an instruction for too long."""
+        text = f"{tenant.name}: the guest faults for ever, {MOST_DELIVERIES} times without completing an instruction"
+        self.end(tenant, StopReason(StopKind.GUEST_FAILURE, tenant.name, text))
 
     def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
         """Let the running tenant complete instructions that nothing interrupts; see `Tenant.burst`."""

@@ -11,7 +11,8 @@ from teachvm.lesson.scope import Scalar
 from teachvm.machine.events import ExceptionRaised, SoftwareInterrupted, WalkReferenced
 from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
-from teachvm.vmm.events import FaultReflected, VcpuSwitched, VmmEntered
+from teachvm.vmm.entries import EntryKind
+from teachvm.vmm.events import FaultReflected, UnitTranslated, VcpuSwitched, VmmEntered
 from teachvm.world.world import World
 
 SYSTEM_CALL_VECTOR = 0x80
@@ -41,10 +42,10 @@ class Happenings:
         self._readers: Mapping[str, Callable[[Event], Facts | None]] = {
             "trap": self._trap,
             "exit": self._never,
-            "callout": self._never,
+            "callout": self._callout,
             "fault": self._fault,
             "walk": self._walk,
-            "translated": self._never,
+            "translated": self._translated,
             "switch": self._switch,
             "syscall": self._syscall,
         }
@@ -74,7 +75,13 @@ class Happenings:
     # ---- one reader for each word --------------------------------------------------------------
 
     def _trap(self, event: Event) -> Facts | None:
-        if not isinstance(event, VmmEntered):
+        return self._entry(event, EntryKind.TRAP)
+
+    def _callout(self, event: Event) -> Facts | None:
+        return self._entry(event, EntryKind.CALLOUT)
+
+    def _entry(self, event: Event, kind: EntryKind) -> Facts | None:
+        if not isinstance(event, VmmEntered) or event.kind is not kind:
             return None
         return {
             "vm": event.vm,
@@ -83,6 +90,11 @@ class Happenings:
             "error": event.error,
             "eip": event.eip,
         }
+
+    def _translated(self, event: Event) -> Facts | None:
+        if not isinstance(event, UnitTranslated):
+            return None
+        return {"vm": event.vm, "linear": event.eip, "eip": event.eip}
 
     def _fault(self, event: Event) -> Facts | None:
         if isinstance(event, FaultReflected) and event.vector < EXCEPTIONS:
@@ -132,10 +144,10 @@ def is_later(event: Event, since: Moment | None) -> bool:
 KINDS: Mapping[str, tuple[type[Event], ...]] = {
     "trap": (VmmEntered,),
     "exit": (),
-    "callout": (),
+    "callout": (VmmEntered,),
     "fault": (FaultReflected, ExceptionRaised),
     "walk": (WalkReferenced,),
-    "translated": (),
+    "translated": (UnitTranslated,),
     "switch": (VcpuSwitched,),
     "syscall": (SoftwareInterrupted,),
 }

@@ -9,6 +9,7 @@ class Grain(Enum):
     """A step's size, from the finest to the coarsest."""
 
     VISIBLE = "visible"
+    PROCESSOR = "processor"
     INSTRUCTION = "instruction"
     TRAP = "trap"
     BEAT = "beat"
@@ -21,6 +22,7 @@ class Grain(Enum):
 
 _LABELS: dict[Grain, str] = {
     Grain.VISIBLE: "visible thing: VMM phase, walk reference or instruction",
+    Grain.PROCESSOR: "instruction of the processor: under binary translation, one in the cache",
     Grain.INSTRUCTION: "guest instruction, with its trap",
     Grain.TRAP: "trap or exit",
     Grain.BEAT: "beat of the lesson",

@@ -18,7 +18,6 @@ from teachvm.vmm.memory.shadow import ShadowTables
 from teachvm.vmm.memory.walk import PagingMode, look
 from teachvm.vmm.region import GUEST_SLOTS, VmmRegion
 
-COPIED_BYTES: Final = GUEST_SLOTS * DESCRIPTOR_SIZE
 ABSENT: Final = bytes(DESCRIPTOR_SIZE)
 
 
@@ -33,18 +32,25 @@ class ShadowGdt:
     """
 
     STATE: ClassVar[tuple[str, ...]] = ("copy", "base", "limit", "pages", "in_kernel", "stale")
-    DERIVED: ClassVar[tuple[str, ...]] = ("memory", "region", "shadow")
+    DERIVED: ClassVar[tuple[str, ...]] = ("memory", "region", "shadow", "slots")
 
     def __init__(self, memory: GuestMemory, region: VmmRegion, shadow: ShadowTables) -> None:
         self.memory = memory
         self.region = region
         self.shadow = shadow
-        self.copy = bytes(COPIED_BYTES)
+        self.slots = GUEST_SLOTS
+        """How many of the guest's descriptors can be shadowed."""
+        self.copy = bytes(GUEST_SLOTS * DESCRIPTOR_SIZE)
         self.base = 0
         self.limit = -1
         self.pages: tuple[Gfn | None, ...] = ()
         self.in_kernel = True
         self.stale = True
+
+    def reserve(self, slots: int) -> None:
+        """Keep the last slots of the real GDT for the VMM; nothing may have been copied yet."""
+        self.slots = GUEST_SLOTS - slots
+        self.copy = bytes(self.slots * DESCRIPTOR_SIZE)
 
     def guest_wrote(self, gpa: Gpa) -> None:
         """A store changed a traced page: if it holds part of the table, that is read again before the guest goes on."""
@@ -67,7 +73,7 @@ class ShadowGdt:
     def _frames(self, cpu: Cpu, base: int, limit: int) -> tuple[Gfn | None, ...]:
         """The guest frame behind each page of the copied part; None where none is mapped or no RAM lies behind."""
         mode = PagingMode(cpu.cr0, cpu.cr3, cpu.cr4)
-        last = base + min(limit, COPIED_BYTES - 1)
+        last = base + min(limit, self.slots * DESCRIPTOR_SIZE - 1)
         frames: list[Gfn | None] = []
         for page in range(base >> PAGE_SHIFT, (last >> PAGE_SHIFT) + 1):
             walk = look(self.memory.read, mode, Gva(page << PAGE_SHIFT & 0xFFFF_FFFF))
@@ -90,9 +96,10 @@ class ShadowGdt:
             bytes(PAGE_SIZE) if gfn is None else self.memory.read_bytes(gfn << PAGE_SHIFT, PAGE_SIZE) for gfn in pages
         )
         start = base & PAGE_SIZE - 1
-        whole = min(limit + 1, COPIED_BYTES) & ~(DESCRIPTOR_SIZE - 1)
+        copied = self.slots * DESCRIPTOR_SIZE
+        whole = min(limit + 1, copied) & ~(DESCRIPTOR_SIZE - 1)
         # The first slot is the null descriptor whatever the table holds there.
-        return (ABSENT + content[start + DESCRIPTOR_SIZE : start + whole]).ljust(COPIED_BYTES, b"\0")
+        return (ABSENT + content[start + DESCRIPTOR_SIZE : start + whole]).ljust(copied, b"\0")
 
     def _copy(self, content: bytes, *, in_kernel: bool) -> None:
         """Write the slots whose descriptor, or whose face, changed."""
@@ -117,7 +124,7 @@ class ShadowGdt:
         """
         selector = virtual.selector
         index = selector >> 3
-        if is_null(selector) or selector & TABLE_INDICATOR or index >= GUEST_SLOTS:
+        if is_null(selector) or selector & TABLE_INDICATOR or index >= self.slots:
             return False
         held = Segment.unpack(selector, self.region.slot(index))
         if not held.present or (eip is not None and eip > held.limit):

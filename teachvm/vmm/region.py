@@ -51,6 +51,12 @@ VMM_CS: Final = GUEST_SLOTS * DESCRIPTOR_SIZE
 VMM_SS: Final = VMM_CS + DESCRIPTOR_SIZE
 VMM_TR: Final = VMM_SS + DESCRIPTOR_SIZE
 
+CACHE_SLOT: Final = GUEST_SLOTS - 1
+"""Under binary translation the guest has one slot less: this one is the code segment of the translation cache."""
+CACHE_CS: Final = CACHE_SLOT * DESCRIPTOR_SIZE
+CALLOUT_VECTOR: Final = 0xF0
+"""What code in the translation cache calls the VMM with; its gate is open to ring 1 only there."""
+
 GDTR: Final = TableRegister(GDT_BASE, paging.PAGE_SIZE - 1)
 IDTR: Final = TableRegister(IDT_BASE, 256 * DESCRIPTOR_SIZE - 1)
 TR: Final = Segment(
@@ -118,6 +124,24 @@ class VmmRegion:
         memory.write_bytes(self.idt << 12, b"".join(gates))
         memory.write_bytes(self.tss << 12, _task_state())
         memory.write_bytes(stubs << 12, b"".join(stub_code(vector) for vector in range(256)))
+
+    def extend(self, owner: Owner, base: int, count: int) -> list[Hfn]:
+        """Map frames more into the region, for a technique that needs them.
+
+        Args:
+            owner: Whose they become in the frame table.
+            base: Linear address of the first.
+            count: How many.
+
+        Raises:
+            OutOfFramesError: The host has too few.
+        """
+        frames = [Hfn(hfn) for hfn in self.host.frames.allocate(owner, count)]
+        memory, first = self.host.machine.memory, base - VMM_BASE >> paging.PAGE_SHIFT
+        for index, hfn in enumerate(frames):
+            memory.write_bytes(hfn << 12, bytes(paging.PAGE_SIZE))
+            memory.write((self.table << 12) + 4 * (first + index), 4, hfn << 12 | _PRESENT)
+        return frames
 
     @property
     def directory_entry(self) -> int:

@@ -88,6 +88,7 @@ _BUILT: Final = frozenset(
     (
         Technique.BARE_METAL,
         Technique.TRAP_AND_EMULATE,
+        Technique.BINARY_TRANSLATION,
         Technique.HARDWARE_ASSIST,
         Technique.PARAVIRTUAL,
         Technique.EMULATION,

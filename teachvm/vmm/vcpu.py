@@ -24,7 +24,7 @@ from teachvm.isa.control import (
 )
 from teachvm.isa.descriptors import Segment, flat_code, flat_data, null_segment
 from teachvm.isa.flags import RF, VM
-from teachvm.isa.operands import CS, ESP, SS
+from teachvm.isa.operands import CS, ESP, GS, SS
 from teachvm.machine.computer import Board
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.events import HandlerEntered, PageWalked
@@ -40,8 +40,8 @@ from teachvm.vmm.descriptors import ShadowGdt
 from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.shadow import ShadowTables
 from teachvm.vmm.memory.walk import PagingMode
-from teachvm.vmm.region import FRAME_BASE, GDTR, IDTR, RESUME, TR, VMM_CS, VMM_SS
-from teachvm.vmm.view import GuestState, guest_segments, guest_state, same_or_loaded, virtual_ring
+from teachvm.vmm.region import CACHE_CS, FRAME_BASE, GDTR, IDTR, RESUME, TR, VMM_CS, VMM_SS
+from teachvm.vmm.view import GuestState, Recovery, guest_segments, guest_state, same_or_loaded, virtual_ring
 
 GUEST_CR0: Final = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_TS | CR0_MP | CR0_PE
 """CR0 while a guest runs: paging for isolation, WP for write traces, TS so that FPU use would be noticed."""
@@ -122,6 +122,7 @@ class Vcpu:
         "gdt",
         "region",
         "delivered",
+        "recovery",
         "_hardware",
         "_visible",
         "_quiet",
@@ -154,6 +155,8 @@ class Vcpu:
         self.flush = False
         self.delivered: Interruption | None = None
         """What the software CPU delivered last; looked at right after."""
+        self.recovery: Recovery | None = None
+        """The way back from translated code to the guest's registers, where there is any."""
 
     @property
     def mode(self) -> PagingMode:
@@ -162,7 +165,7 @@ class Vcpu:
 
     def state(self) -> GuestState:
         """What the guest sees of its processor now."""
-        return guest_state(self.cpu, self, self.gdt.copy, self._hardware, self.region.frame())
+        return guest_state(self.cpu, self, self.gdt.copy, self._hardware, self.region.frame(), self.recovery)
 
     def show_walks(self, shown: bool) -> None:
         """Let the software CPU's page walks be phases, or not."""
@@ -183,7 +186,7 @@ class Vcpu:
 
     # ---- out of the hardware -------------------------------------------------------------------
 
-    def pull(self, *, shadow: bool, resume_flag: int) -> None:
+    def pull(self, *, shadow: bool, resume_flag: int, at: int | None = None) -> None:
         """Take the guest's registers out of the hardware, which has just entered the VMM.
 
         EIP, CS, EFLAGS, ESP and SS are in the frame it pushed; the other registers are as the guest left them.
@@ -191,6 +194,7 @@ class Vcpu:
         Args:
             shadow: The hardware was in the interrupt shadow of the instruction before.
             resume_flag: RF, or 0, as it was before the exception: the frame of a fault has it set always.
+            at: The instruction of the translation cache it was left at; None: guest code ran directly.
         """
         eip, cs, eflags, esp, ss = self.region.read_frame()
         hardware, cpu = self._hardware, self.cpu
@@ -200,9 +204,13 @@ class Vcpu:
         cpu.segs[:] = guest_segments(cpu.segs, self.installed, held, self.gdt.copy)
         cpu.regs[:] = hardware.regs
         cpu.regs[ESP] = esp
+        kept = cpu.eflags
+        if at is not None:
+            assert self.recovery is not None
+            cpu.regs[:], eip, eflags, kept, shadow = self.recovery.registers(cpu.regs, at, eflags)
         cpu.eip = eip
         cpu.cpl = virtual_ring(cs & 3)
-        cpu.eflags = virtual_flags(eflags, cpu.eflags) & ~RF | resume_flag
+        cpu.eflags = virtual_flags(eflags, kept) & ~RF | resume_flag
         # Until an instruction has completed, a shadow that was on when the guest was resumed is still on.
         cpu.shadow = shadow or (cpu.shadow and not self.retired)
         cpu.trap_pending = False
@@ -216,9 +224,11 @@ class Vcpu:
         if not self.in_guest:
             return
         cpu, hardware, state = self.cpu, self._hardware, self.state()
+        cached = self.recovery is not None and hardware.segs[CS].selector & 0xFFFC == CACHE_CS
+        shadow = self.recovery.shadow(hardware.eip) if self.recovery is not None and cached else hardware.shadow
         cpu.regs[:], cpu.segs[:] = state.regs, state.segs
         cpu.eip, cpu.eflags, cpu.cpl = state.eip, state.eflags, state.cpl
-        cpu.shadow = hardware.shadow or (cpu.shadow and not self.retired)
+        cpu.shadow = shadow or (cpu.shadow and not self.retired)
         cpu.trap_pending = hardware.trap_pending
         self.in_guest = False
 
@@ -235,15 +245,23 @@ class Vcpu:
             return False
         return stack.writable and stack.dpl == cpu.cpl and stack.selector & 3 == cpu.cpl
 
-    def push(self) -> None:
-        """Put the guest's registers into the hardware and go there with IRETD; `holdable` must have said yes."""
+    def push(self, code: Segment | None = None, at: int = 0, fields: Segment | None = None) -> None:
+        """Put the guest's registers into the hardware and go there with IRETD; `holdable` must have said yes.
+
+        Args:
+            code: The code segment to go to instead of the guest's own, for translated code.
+            at: Where in it.
+            fields: What GS is to hold then.
+        """
         hardware, cpu = self._hardware, self.cpu
         hardware.regs[:] = cpu.regs
         for index in DATA_REGISTERS:
             hardware.segs[index] = data_register(cpu.segs[index], cpu.cpl)
+        if fields is not None:
+            hardware.segs[GS] = fields
         self.region.write_frame(
-            cpu.eip,
-            hardware_selector(cpu.segs[CS].selector, cpu.cpl),
+            cpu.eip if code is None else at,
+            hardware_selector(cpu.segs[CS].selector if code is None else code.selector, cpu.cpl),
             hardware_flags(cpu.eflags),
             cpu.regs[ESP],
             hardware_selector(cpu.segs[SS].selector, cpu.cpl),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from teachvm.isa.descriptors import Segment, TableRegister
 from teachvm.isa.flags import RF
@@ -15,7 +15,7 @@ from teachvm.isa.operands import CS, ESP, SS
 from teachvm.vmm.breakpoints import seen
 from teachvm.vmm.deprivilege import virtual_flags, virtual_selector
 from teachvm.vmm.descriptors import guest_descriptor
-from teachvm.vmm.region import unpack_frame
+from teachvm.vmm.region import CACHE_CS, unpack_frame
 from teachvm.vmm.techniques import Paging
 
 
@@ -95,6 +95,34 @@ class Held(Protocol):
         """Segment registers of the hardware when the guest was resumed."""
 
 
+class Precise(NamedTuple):
+    """The guest's registers behind a place in translated code.
+
+    Attributes:
+        regs: In ModRM order.
+        eip: Of the guest.
+        eflags: The hardware's, with the guest's status flags in it.
+        kept: The guest's EFLAGS bits that are kept apart.
+        shadow: The guest's instruction before was STI.
+    """
+
+    regs: list[int]
+    eip: int
+    eflags: int
+    kept: int
+    shadow: bool
+
+
+class Recovery(Protocol):
+    """Knows where the guest's registers are at each instruction of a translation cache."""
+
+    def registers(self, regs: Sequence[int], address: int, eflags: int) -> Precise:
+        """The guest's registers, while the hardware is about to execute the instruction at an address of the cache."""
+
+    def shadow(self, address: int) -> bool:
+        """Whether interrupts have to wait there for one guest instruction more."""
+
+
 @dataclass(frozen=True, slots=True)
 class GuestState:
     """Everything software can see of a processor at an instruction boundary.
@@ -140,7 +168,14 @@ def state_of(cpu: Processor) -> GuestState:
     )
 
 
-def guest_state(vcpu: Processor, held: Held, table: bytes, hardware: Processor, frame: bytes) -> GuestState:
+def guest_state(
+    vcpu: Processor,
+    held: Held,
+    table: bytes,
+    hardware: Processor,
+    frame: bytes,
+    recovery: Recovery | None = None,
+) -> GuestState:
     """What a guest sees of its processor.
 
     Between the exception and the first thing the VMM does, the guest's EIP, CS, EFLAGS, ESP and SS are in the frame the
@@ -152,6 +187,7 @@ def guest_state(vcpu: Processor, held: Held, table: bytes, hardware: Processor, 
         table: The guest's GDT as copied.
         hardware: The physical CPU; looked at only while it has this guest's registers.
         frame: Twenty bytes from `VmmRegion.frame_address`.
+        recovery: The way back from translated code, where there is any.
     """
     if not held.in_guest:
         return state_of(vcpu)
@@ -166,10 +202,13 @@ def guest_state(vcpu: Processor, held: Held, table: bytes, hardware: Processor, 
         cpl = cs & 3
         for index, selector in ((CS, cs), (SS, ss)):
             segs[index] = same_or_loaded(held.installed[index], selector)
+    kept = vcpu.eflags
+    if recovery is not None and segs[CS].selector & 0xFFFC == CACHE_CS:
+        regs, eip, eflags, kept, _ = recovery.registers(regs, eip, eflags)
     return GuestState(
         tuple(regs),
         eip,
-        virtual_flags(eflags, vcpu.eflags),
+        virtual_flags(eflags, kept),
         guest_segments(vcpu.segs, held.installed, segs, table),
         vcpu.ldtr,
         vcpu.tr,

@@ -16,6 +16,7 @@ from teachvm.vmm.engines.emulation import Emulation
 from teachvm.vmm.engines.hardware import HardwareAssist
 from teachvm.vmm.engines.paravirtual import Paravirtual
 from teachvm.vmm.engines.protocol import Engine
+from teachvm.vmm.engines.translate.engine import BinaryTranslation
 from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
 from teachvm.vmm.entries import Ledger
 from teachvm.vmm.events import ShadowDropped
@@ -28,6 +29,7 @@ from teachvm.vmm.vmx.vcpu import NonRootVcpu
 
 ENGINES: dict[Technique, Callable[[Vm], Engine]] = {
     Technique.TRAP_AND_EMULATE: TrapAndEmulate,
+    Technique.BINARY_TRANSLATION: BinaryTranslation,
     Technique.HARDWARE_ASSIST: HardwareAssist,
     Technique.PARAVIRTUAL: Paravirtual,
     Technique.EMULATION: Emulation,
@@ -81,6 +83,7 @@ class Vm:
         "vcpu",
         "ledger",
         "engine",
+        "code_written",
     )
 
     def __init__(
@@ -135,6 +138,8 @@ class Vm:
         self.ledger = Ledger()
         self.memory.wrote = self._table_written
         self.shadow.dropped = self._shadow_dropped
+        self.code_written: Callable[[Gpa, int], None] = _ignore_code
+        """Told of stores to traced pages, because code may have been translated from them."""
         self.engine = ENGINES[technique](self)
         host.admit(self)
 
@@ -187,6 +192,16 @@ class Vm:
             self.direct += instructions
         else:
             self.emulated += instructions
+
+    @property
+    def translated(self) -> int:
+        """Instructions completed by translated code; 0 under techniques that translate nothing."""
+        return self.engine.translated
+
+    @property
+    def instructions(self) -> int:
+        """Instructions the guest has completed, however each was executed."""
+        return self.direct + self.engine.translated + self.emulated
 
     def service(self) -> None:
         """Bring the virtual devices up to the guest's time."""
@@ -244,7 +259,12 @@ class Vm:
     def _table_written(self, gpa: Gpa, size: int) -> None:
         self.shadow.guest_wrote(gpa, size)
         self.vcpu.gdt.guest_wrote(gpa)
+        self.code_written(gpa, size)
 
     def _shadow_dropped(self, entries: int, cause: str) -> None:
         if entries:
             self.host.recorder.emit(ShadowDropped, vm=self.name, entries=entries, cause=cause)
+
+
+def _ignore_code(gpa: Gpa, size: int) -> None:
+    """No code is translated."""

@@ -15,6 +15,7 @@ from teachvm.host.host import Host
 from teachvm.machine.computer import Machine
 from teachvm.trace.recorder import Recorder
 from teachvm.vmm.memory.shadow import LEAST_BUDGET
+from teachvm.vmm.techniques import Technique
 from teachvm.vmm.view import GuestState, state_of
 from teachvm.vmm.vm import Vm
 from tests.vmm.programs import RandomGuest
@@ -50,7 +51,12 @@ def test_many_random_kernels_cannot_tell_the_vmm_from_bare_metal() -> None:
 class Pair:
     """tinyos on bare metal and in a VM, moved together by guest time."""
 
-    def __init__(self, programs: tuple[tuple[str, int], ...], budget: int = LEAST_BUDGET) -> None:
+    def __init__(
+        self,
+        programs: tuple[tuple[str, int], ...],
+        budget: int = LEAST_BUDGET,
+        technique: Technique = Technique.TRAP_AND_EMULATE,
+    ) -> None:
         image = library.build("tinyos", programs)
         self.image = image
         self.bare_recorder, self.recorder = Recorder(), Recorder()
@@ -61,7 +67,7 @@ class Pair:
         loader.start(cpu, image)
         cpu.restored()
         BareGuest(self.bare)
-        self.vm = Vm(self.host, "alpha", 2 * MIB, shadow_budget=budget)
+        self.vm = Vm(self.host, "alpha", 2 * MIB, technique=technique, shadow_budget=budget)
         loader.load(image, 2 * MIB, self.vm.memory.write_bytes)
         loader.start(self.vm.vcpu.cpu, image)
 

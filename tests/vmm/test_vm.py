@@ -9,7 +9,7 @@ from teachvm.trace.state import Registry
 from teachvm.vmm.events import DerivedDropped
 from teachvm.vmm.memory.shadow import LEAST_BUDGET
 from teachvm.vmm.techniques import Technique
-from teachvm.vmm.vm import ENGINES, LEAST_VMM_FRAMES, Vm
+from teachvm.vmm.vm import LEAST_VMM_FRAMES, Vm
 from tests.vmm.room import MIB, Room
 
 
@@ -34,7 +34,7 @@ def test_guest_time_counts_the_guest_s_own_instructions_and_nothing_else() -> No
 def test_every_technique_that_is_available_in_a_vm_has_an_engine() -> None:
     for technique in Technique:
         if technique.available and technique is not Technique.BARE_METAL:
-            assert ENGINES[technique](Room("nop").vm).technique is technique
+            assert Room("nop", technique=technique).vm.engine.technique is technique
 
 
 def test_a_name_can_be_used_once() -> None:

@@ -261,7 +261,7 @@ def _completed(scene: Scene, name: str) -> int:
     if not scene.virtualized:
         return int(scene.snapshot.state(f"{name}.tenant").completed)
     state = scene.snapshot.state(name)
-    return int(getattr(state, "direct", 0) + state.emulated)
+    return int(getattr(state, "direct", 0) + scene.snapshot.translated(name) + state.emulated)
 
 
 def _done_text(scene: Scene, traps: int) -> str:
@@ -269,7 +269,10 @@ def _done_text(scene: Scene, traps: int) -> str:
         return "All were executed directly by the hardware."
     states = [scene.snapshot.state(name) for name in scene.snapshot.world.guests]
     direct, emulated = sum(getattr(s, "direct", 0) for s in states), sum(s.emulated for s in states)
-    return f"{count(direct)} directly on the hardware, {count(emulated)} emulated, in {count(traps)} traps."
+    cached = sum(scene.snapshot.translated(name) for name in scene.snapshot.world.guests)
+    shown = f", {count(cached)} as translated" if cached else ""
+    traps_text = f"{count(traps)} entries" if cached else f"{count(traps)} traps"
+    return f"{count(direct)} directly on the hardware{shown}, {count(emulated)} emulated, in {traps_text}."
 
 
 # ---- for somebody who cannot see it -----------------------------------------------------------------------------

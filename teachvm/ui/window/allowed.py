@@ -11,12 +11,14 @@ from teachvm.ui.window.actions import Actions
 
 FORWARD: Final = {
     "step": Grain.VISIBLE,
+    "step-processor": Grain.PROCESSOR,
     "step-instruction": Grain.INSTRUCTION,
     "next-trap": Grain.TRAP,
     "next-beat": Grain.BEAT,
 }
 BACK: Final = {
     "back": Grain.VISIBLE,
+    "back-processor": Grain.PROCESSOR,
     "back-instruction": Grain.INSTRUCTION,
     "previous-trap": Grain.TRAP,
     "previous-beat": Grain.BEAT,

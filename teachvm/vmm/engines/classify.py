@@ -132,14 +132,14 @@ def _permitted(cpu: Cpu, insn: Insn) -> bool:
 def _inside(cpu: Cpu, insn: Insn) -> bool:
     """Whether every byte the instruction touches lies inside the guest's own segments."""
     try:
-        for segment, offset, size, write in _touched(cpu, insn):
+        for segment, offset, size, write in touched(cpu, insn):
             cpu.check_segment(segment, offset, size, write)
     except Fault:
         return False
     return cpu.eip + insn.length - 1 <= cpu.segs[CS].limit
 
 
-def _touched(cpu: Cpu, insn: Insn) -> list[tuple[int, int, int, bool]]:
+def touched(cpu: Cpu, insn: Insn) -> list[tuple[int, int, int, bool]]:
     """Segment register, offset, size and direction of what an instruction accesses, as far as it is an easy case."""
     size = insn.opsize // 8
     touched = []

@@ -14,7 +14,7 @@ from teachvm.machine.exceptions import CpuStopped, Interruption
 from teachvm.trace.state import Stateful
 from teachvm.vmm.changes import changes
 from teachvm.vmm.engines.classify import instruction_at
-from teachvm.vmm.entries import EntryReason
+from teachvm.vmm.entries import EntryKind, EntryReason
 from teachvm.vmm.events import FaultReflected, InstructionInterpreted, InterruptInjected, VcpuBlocked, VmmEntered
 
 if TYPE_CHECKING:
@@ -42,14 +42,31 @@ class Monitor:
         self._board = vm.host.machine.board
         vm.host.start_timer()
 
+    @property
+    def translated(self) -> int:
+        """Nothing is translated."""
+        return 0
+
+    @property
+    def settled(self) -> bool:
+        """One instruction of the hardware is one of the guest."""
+        return True
+
+    @property
+    def flags_are_dead(self) -> bool:
+        """Nobody borrows the guest's flags."""
+        return False
+
     def state(self) -> Iterator[tuple[str, Stateful]]:
         """The engine's own state."""
         yield "engine", self
 
     # ---- entries -------------------------------------------------------------------------------
 
-    def _open(self, reason: EntryReason, interruption: Interruption) -> None:
-        """Note an entry and charge what it costs."""
+    def _open(
+        self, reason: EntryReason, interruption: Interruption, kind: EntryKind = EntryKind.TRAP, cost: str | None = None
+    ) -> None:
+        """Note an entry and charge what it costs: by its reason, unless a key of the cost table is given."""
         cpu = self.vcpu.cpu
         self.entry = reason
         self.entered_at = self.clock.cycles
@@ -61,8 +78,9 @@ class Monitor:
             error=interruption.error,
             eip=cpu.eip,
             cpl=cpu.cpl,
+            kind=kind,
         )
-        self.clock.spend(self._price(reason))
+        self.clock.spend(self._price(reason) if cost is None else self.host.costs.of(cost))
 
     def _price(self, reason: EntryReason) -> int:
         """Host cycles an entry costs when it begins."""

@@ -16,6 +16,18 @@ class Engine(Protocol):
     def technique(self) -> Technique:
         """Which technique it is."""
 
+    @property
+    def translated(self) -> int:
+        """Guest instructions completed by translated code."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the guest stands between two of its instructions, as far as the hardware is concerned."""
+
+    @property
+    def flags_are_dead(self) -> bool:
+        """Whether the guest's status flags are defined again before it, or anybody, can look at them."""
+
     def turn(self) -> None:
         """Let the processor do the next thing: one guest instruction, or one entry into the VMM."""
 

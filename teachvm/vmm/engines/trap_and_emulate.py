@@ -213,10 +213,14 @@ class TrapAndEmulate(Monitor):
         elif vcpu.flush or self.hardware.cr3 != directory:
             self.hardware.write_cr3(directory)
         vcpu.flush = False
-        vm.set_timer()
-        vcpu.push()
+        self._launch()
         self._close()
         self.recorder.mark(GuestResumed, vm=vm.name, eip=vcpu.cpu.eip, cpl=vcpu.cpu.cpl)
+
+    def _launch(self) -> None:
+        """Set the timer and go to the guest: the hardware is in the right address space."""
+        self.vm.set_timer()
+        self.vcpu.push()
 
     def _switch(self, directory: int) -> None:
         """Take the processor over from another VM."""

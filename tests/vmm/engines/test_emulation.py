@@ -24,7 +24,7 @@ EMULATION = Technique.EMULATION
 
 def compare_random(seed: int) -> str:
     guest = RandomGuest(seed)
-    room, reference = Room(technique=EMULATION), Reference(MIB, tlb=Tlb(), deprivileged=False)
+    room, reference = Room(technique=EMULATION), Reference(MIB, tlb=Tlb(), reveals=None)
     guest.put_into(room.vm.memory.write_bytes, room.vm.vcpu.cpu, room.vm.board)
     guest.put_into(reference.ram_of_guest.write_bytes, reference.cpu, reference.board)
     return Comparison(room, reference).run(STEPS)

@@ -1,0 +1,385 @@
+"""Binary translation: the guest's kernel runs as a rewritten copy in ring 1, its programs directly in ring 3.
+
+What stops the guest, and how the VMM does an instruction's work on the VCPU, is as under trap and emulate. What differs
+is that nothing of the kernel is executed where it stands, so nothing can be silent: an instruction that would show or
+change the real machine was replaced, or calls the VMM.
+
+Deviation: code that can be neither copied nor run directly, such as a program whose interrupts are off, is interpreted
+by the VMM one instruction at a time instead of being translated for ring 3.
+
+Source: Adams & Agesen, ASPLOS 2006, §3; Agesen et al., OSR 44(4) 2010, §3; Bugnion et al., TOCS 30(4) 2012 (when code
+may run directly).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from teachvm.host.host import MOST_DELIVERIES
+from teachvm.isa.control import CR0_PE, DR7_ENABLED
+from teachvm.isa.decode import Insn
+from teachvm.isa.flags import IF, RF, TF, VIF, VIP, VM, iopl
+from teachvm.isa.operands import CS, SS
+from teachvm.isa.row import InstructionClass
+from teachvm.machine.exceptions import Interruption, Source
+from teachvm.trace.state import Stateful
+from teachvm.vmm.addresses import Gfn, Gpa, Gva
+from teachvm.vmm.deprivilege import KERNEL_RING
+from teachvm.vmm.engines.classify import instruction_at, instruction_reason, touched
+from teachvm.vmm.engines.monitor import Monitor
+from teachvm.vmm.engines.translate.cache import Link, TranslationCache
+from teachvm.vmm.engines.translate.fields import BRANCHES, CACHE_CODE, FIELDS_DATA, RETURNS
+from teachvm.vmm.engines.translate.precise import Place
+from teachvm.vmm.engines.translate.records import Call, CallKind, Origin
+from teachvm.vmm.engines.translate.unit import dead_ahead, locate
+from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
+from teachvm.vmm.entries import EntryKind, EntryReason
+from teachvm.vmm.memory.walk import look
+from teachvm.vmm.region import CACHE_CS, CACHE_SLOT, CALLOUT_VECTOR, VMM_BASE
+from teachvm.vmm.techniques import Technique
+
+if TYPE_CHECKING:
+    from teachvm.vmm.vm import Vm
+
+NEAR: Final = 32
+"""Guest instructions before a virtual device is due in which translated code is not entered with interrupts on."""
+SLACK: Final = 18
+"""Cycles by which the host's timer may come later than asked for: two ticks of the 8254."""
+GUILTY: Final = 3
+"""Faults of one copied instruction after which it becomes a call."""
+INNOCENT: Final = 16
+"""Calls in a row that would not have faulted after which it is copied again: eager one way, reluctant the other."""
+_WATCHED: Final = frozenset((EntryReason.PAGE_FAULT_TRACE, EntryReason.PAGE_FAULT_MMIO, EntryReason.SEGMENT_LIMIT))
+"""What an instruction is called guilty of."""
+_NOT_IN_CACHE: Final = VM | TF | RF | VIF | VIP
+"""Flags that count guest instructions, or that no replaced sequence knows."""
+_CALLED: Final = Interruption(CALLOUT_VECTOR, None, Source.SOFTWARE, 0)
+
+
+class BinaryTranslation(TrapAndEmulate):
+    """Runs one VM by translating its kernel and running its programs directly, over shadow page tables.
+
+    State: `call`, what translated code called the VMM for and has no answer to yet; `within`, the fragment the guest
+    was in when it was left last; `completed`, guest instructions completed by translated code; `calls`, answered since
+    the guest completed its last instruction, when it had completed `seen`.
+
+    Attributes:
+        cache: The translation cache.
+    """
+
+    technique = Technique.BINARY_TRANSLATION
+    STATE: ClassVar[tuple[str, ...]] = (*Monitor.STATE, "call", "within", "completed", "calls", "seen")
+    DERIVED: ClassVar[tuple[str, ...]] = (*Monitor.DERIVED, "cache", "_link", "_lookup", "_at")
+
+    def __init__(self, vm: Vm) -> None:
+        super().__init__(vm)
+        self.cache = TranslationCache(vm)
+        self.call: Call | None = None
+        self.within: int | None = None
+        self.completed = 0
+        self.calls = self.seen = 0
+        self._link: Link | None = None
+        """The exit that led to the VMM, to be chained when its target is entered."""
+        self._lookup: tuple[int, int] | None = None
+        """The table and the target a lookup failed for."""
+        self._at = 0
+        vm.vcpu.gdt.reserve(1)
+        vm.vcpu.recovery = self.cache.recovery
+        vm.region.write_slot(CACHE_SLOT, CACHE_CODE.pack())
+        vm.region.open_gate(CALLOUT_VECTOR, KERNEL_RING)
+        vm.code_written = self._code_written
+
+    def state(self) -> Iterator[tuple[str, Stateful]]:
+        """The engine's own state, the cache's, and the code pages'."""
+        yield "engine", self
+        yield "cache", self.cache
+        yield "code", self.cache.pages
+
+    # ---- running -------------------------------------------------------------------------------
+
+    @property
+    def in_cache(self) -> bool:
+        """Whether the hardware executes translated code now."""
+        return self.vcpu.in_guest and self.hardware.segs[CS].selector & 0xFFFC == CACHE_CS
+
+    @property
+    def translated(self) -> int:
+        """Guest instructions completed by translated code."""
+        return self.completed
+
+    @property
+    def flags_are_dead(self) -> bool:
+        """Whether translated code may have lost the status flags: look-ahead found that nobody will see them.
+
+        Virtual IF is 0 then, so no interrupt comes before they are defined again.
+        """
+        vcpu = self.vcpu
+        state = vcpu.state()
+        if state.cpl or state.eflags & IF:
+            return False
+        return dead_ahead(vcpu.cpu, self.vm.memory, state.eip)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the guest stands between two of its instructions, and not inside a sequence that stands for one."""
+        return not self.in_cache or self.cache.places[self.hardware.eip].insn.recover.clean
+
+    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+        """Let the hardware complete instructions of a program; translated code is counted one by one."""
+        return 0 if self.in_cache else super().burst(limit, barriers)
+
+    def _run_guest(self) -> None:
+        if not self.in_cache:
+            super()._run_guest()
+            return
+        clock, hardware, board = self.clock, self.hardware, self._board
+        if clock.cycles >= board.timer.due:
+            board.service()
+        place = self.cache.places[hardware.eip]
+        cycles = hardware.step()
+        if cycles:
+            self._executed(place, cycles)
+        caught = self.host.caught
+        if caught is not None:
+            self.host.caught = None
+            self.vcpu.pull(shadow=False, resume_flag=0, at=place.insn.address)
+            self.within = place.fragment
+            if caught.source is Source.SOFTWARE:
+                self._note_call(place)
+            else:
+                self.vm.service()
+                self._entered(caught)
+        if cycles:
+            clock.retire(cycles)
+
+    def _executed(self, place: Place, cycles: int) -> None:
+        """Count an instruction of the cache, and the guest instructions complete with it."""
+        insn = place.insn
+        if insn.address == place.fragment and (insn.origin is not Origin.COPIED or self.hardware.eip != insn.address):
+            self.cache.executed[place.fragment] += 1
+        if insn.completes:
+            # A repeated string instruction takes a cycle for each iteration; an elided jump takes none.
+            self.vm.time += cycles + insn.completes - 1
+            self.completed += insn.completes
+            self.vcpu.retired = True
+
+    # ---- calls from the cache ------------------------------------------------------------------
+
+    def _note_call(self, place: Place) -> None:
+        """Translated code has called the VMM, which answers in the unit that comes next."""
+        insn, fragment = place.insn, place.fragment
+        kind = _KINDS[insn.origin]
+        if kind is CallKind.TRANSLATE:
+            assert fragment is not None
+            number = self.cache.exit_at(fragment, insn.address)
+            assert number is not None
+            self.vcpu.cpu.eip = self.cache.fragments[fragment].exits[number].target
+        self.call = Call(kind, fragment, insn.address)
+
+    def _go_on(self) -> None:
+        """Answer a call from the cache; else as after any entry."""
+        call, self.call = self.call, None
+        if call is None:
+            super()._go_on()
+            return
+        if self._stalls():
+            self.host.give_up(self.vm)
+            return
+        self.vm.service()
+        match call.kind:
+            case CallKind.TRANSLATE:
+                self._open_call(EntryReason.TRANSLATE)
+                if call.fragment is not None:
+                    number = self.cache.exit_at(call.fragment, call.stub)
+                    self._link = None if number is None else (call.fragment, number)
+                super()._go_on()
+            case CallKind.LOOKUP:
+                self._open_call(EntryReason.LOOKUP)
+                table = RETURNS if call.stub == self.cache.misses[RETURNS].address else BRANCHES
+                self._lookup = table, self.vcpu.cpu.eip
+                super()._go_on()
+            case CallKind.INSTRUCTION | CallKind.SIMULATE:
+                self._called_for_instruction(call)
+        self._link = self._lookup = None
+
+    def _stalls(self) -> bool:
+        """Whether the guest only calls, and completes nothing: each call is an instruction of the hardware's own."""
+        seen = self.vm.instructions
+        self.calls = self.calls + 1 if seen == self.seen else 0
+        self.seen = seen
+        return self.calls > MOST_DELIVERIES
+
+    def _open_call(self, reason: EntryReason, cost: str = "callout") -> None:
+        self._open(reason, _CALLED, EntryKind.CALLOUT, cost)
+
+    def _called_for_instruction(self, call: Call) -> None:
+        cpu = self.vcpu.cpu
+        insn, code = instruction_at(cpu, self.vm.memory)
+        if call.kind is CallKind.SIMULATE:
+            self._open_call(EntryReason.SIMULATE, EntryReason.SIMULATE.cost)
+            self._judge(insn, call.fragment)
+        else:
+            self._open_call(_reason(insn))
+        self._emulate(insn, code)
+
+    # ---- adapting ------------------------------------------------------------------------------
+
+    def _emulate(self, insn: Insn | None, code: bytes) -> None:
+        """Do the instruction's work on the VCPU; if a copy of it faulted too often, it becomes a call.
+
+        Source: Adams & Agesen, ASPLOS 2006, §3.3 (adaptive binary translation).
+        """
+        within, eip = self.within, self.vcpu.cpu.eip
+        if self.entry in _WATCHED and within in self.cache.fragments and self.vcpu.cpu.cpl == 0:
+            faults = self.cache.faults.get(eip, 0) + 1
+            self.cache.faults[eip] = faults
+            if faults >= GUILTY:
+                del self.cache.faults[eip]
+                self.cache.adapt(within, eip, simulated=True)
+        super()._emulate(insn, code)
+
+    def _judge(self, insn: Insn | None, fragment: int | None) -> None:
+        """Whether an instruction that is simulated would have faulted; if not for long, it is copied again."""
+        eip, simulated = self.vcpu.cpu.eip, self.cache.simulated
+        if insn is None or eip not in simulated:
+            return
+        simulated[eip] = 0 if self._watched(insn) else simulated[eip] + 1
+        if simulated[eip] >= INNOCENT and fragment in self.cache.fragments:
+            self.cache.adapt(fragment, eip, simulated=False)
+
+    def _watched(self, insn: Insn) -> bool:
+        """Whether an access of an instruction hits the VMM's region, a device, or a page that is written and traced."""
+        vm, cpu = self.vm, self.vcpu.cpu
+        accesses = touched(cpu, insn)
+        for segment, offset, _, write in accesses:
+            linear = Gva(cpu.segs[segment].base + offset & 0xFFFF_FFFF)
+            walk = look(vm.memory.read, self.vcpu.mode, linear)
+            gfn = Gfn(walk.gpa >> 12)
+            if linear >= VMM_BASE or not vm.memory.is_ram(gfn) or (write and gfn in vm.memory.traced):
+                return True
+        return not accesses
+
+    def _leave_cache(self) -> None:
+        """Stop a guest that runs in the cache, where nothing of its own has stopped it."""
+        if self.in_cache:
+            self.vcpu.take_back()
+            self.host.on_cpu = None
+
+    def _code_written(self, gpa: Gpa, size: int) -> None:
+        if self.cache.pages.guest_wrote(gpa >> 12):
+            # The guest's own stores stop it; somebody outside may write at any moment.
+            self._leave_cache()
+            self.cache.guest_wrote(gpa, size)
+
+    # ---- into the guest ------------------------------------------------------------------------
+
+    def _needs_software(self) -> EntryReason | None:
+        """Why the next instruction can be run neither directly nor from the cache, or None."""
+        cpu = self.vcpu.cpu
+        if cpu.cpl:
+            reason = super()._needs_software()
+            direct = cpu.eflags & IF and iopl(cpu.eflags) < cpu.cpl
+            return reason if reason is not None or direct else EntryReason.NOT_DIRECT
+        if cpu.shadow and cpu.eflags & IF and self.vm.board.pic.pending:
+            return EntryReason.INTERRUPT_WINDOW
+        if not self._translatable():
+            return EntryReason.NOT_HOLDABLE
+        if cpu.eflags & IF and self._near():
+            return EntryReason.INTERRUPT_DUE
+        self.cache.use_segment(cpu.segs[CS])
+        self.cache.check_mapping()
+        if self.cache.find(cpu.eip, self.within) is None and locate(cpu, self.vm.memory, cpu.eip) is None:
+            return EntryReason.UNREADABLE
+        return None
+
+    def _translatable(self) -> bool:
+        """Whether the guest's kernel can run from the cache as it stands."""
+        vcpu = self.vcpu
+        cpu, stack = vcpu.cpu, vcpu.cpu.segs[SS]
+        if not cpu.cr0 & CR0_PE or cpu.eflags & _NOT_IN_CACHE or cpu.halted or not cpu.segs[CS].big:
+            return False
+        if cpu.dr[7] & DR7_ENABLED:
+            return False
+        vcpu.gdt.synchronize(cpu)
+        if not vcpu.gdt.holds(stack):
+            return False
+        return stack.writable and stack.big and not stack.dpl and not stack.selector & 3
+
+    def _near(self) -> bool:
+        """Whether a virtual device interrupts within a few instructions."""
+        due = self.vm.board.next_interrupt()
+        return due is not None and due - self.vm.time < NEAR
+
+    def _resume(self) -> None:
+        """Enter the guest: a program directly, the kernel in the cache, where its unit is found or made."""
+        if not self.vcpu.cpu.cpl:
+            self._at = self._find()
+        super()._resume()
+
+    def _find(self) -> int:
+        """Where in the cache the guest goes on; what led to the VMM is led there from now on."""
+        cache, eip = self.cache, self.vcpu.cpu.eip
+        link, flushes = self._link, cache.flushes
+        if link is not None and (
+            link[0] not in cache.fragments or cache.fragments[link[0]].exits[link[1]].target != eip
+        ):
+            link = None
+        # What leads there for good has to lead to the head of a fragment.
+        at = cache.find(eip, None if link is not None or self._lookup is not None else self.within)
+        if at is None:
+            at = cache.translate(eip, link)
+        if link is not None and flushes == cache.flushes and cache.lookup.get(eip) == at:
+            cache.chain(link, at)
+        if self._lookup is not None and self._lookup[1] == eip and cache.lookup.get(eip) == at:
+            cache.remember(eip, self._lookup[0], at)
+        return at
+
+    def _launch(self) -> None:
+        """Go to the guest; the host's timer is set early, because the cache and the guest count differently."""
+        if self.vcpu.cpu.cpl:
+            super()._launch()
+            return
+        vm, clock, timer = self.vm, self.clock, self.host.timer
+        assert timer is not None
+        near = self._near()
+        due, deadline = vm.next_due(), self.host.deadline()
+        times = [] if deadline is None else [deadline]
+        if due is not None:
+            times.append(due if near else clock.cycles + (due - clock.cycles) * 4 // 5 - SLACK)
+        if times:
+            timer.arm(min(times))
+        else:
+            timer.disarm()
+        self.cache.fields.enter(self.vcpu.cpu, pending=near or vm.board.pic.pending)
+        self.vcpu.push(CACHE_CODE, self._at, FIELDS_DATA)
+
+    # ---- derived state -------------------------------------------------------------------------
+
+    def drop_derived(self) -> int:
+        """Throw away the cache and the shadow tables; a guest that is in the cache is taken out of it first."""
+        self._leave_cache()
+        if self.call is not None:
+            self.call = replace(self.call, fragment=None)
+        self.within = None
+        self.cache.flush("drop")
+        return super().drop_derived()
+
+
+_KINDS: Final = {
+    Origin.CALLOUT: CallKind.INSTRUCTION,
+    Origin.SIMULATED: CallKind.SIMULATE,
+    Origin.CONTINUATION: CallKind.TRANSLATE,
+    Origin.LOOKUP: CallKind.LOOKUP,
+}
+
+
+def _reason(insn: Insn | None) -> EntryReason:
+    """Why translated code calls the VMM for an instruction."""
+    if insn is None:
+        return EntryReason.NOT_COPIED
+    reason = instruction_reason(insn)
+    if reason is not None:
+        return reason
+    return EntryReason.NOT_COPIED if insn.row.klass is InstructionClass.INNOCUOUS else EntryReason.SENSITIVE

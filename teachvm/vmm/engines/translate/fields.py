@@ -1,0 +1,121 @@
+"""The VCPU's fields that translated code reaches through GS: one page of the VMM's region, in a host frame.
+
+While translated code runs, IF and IOPL of the guest live here; the rest is a copy the VMM writes before it enters the
+cache, or room for a sequence to put registers aside. The two tables of targets lie here as well.
+
+Source: Adams & Agesen, ASPLOS 2006, §3.2; Agesen et al., OSR 44(4) 2010, §3.1 (%gs reserved for the VMM).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from teachvm.host.frames import Owner, OwnerKind
+from teachvm.isa.descriptors import ACCESSED, CODE, WRITABLE, Segment, access_word
+from teachvm.isa.flags import IF, IOPL_MASK, TF
+from teachvm.isa.operands import GS, SS, Mem
+from teachvm.machine.cpu import Cpu
+from teachvm.vmm.addresses import Hfn
+from teachvm.vmm.deprivilege import KEPT_APART, KERNEL_RING
+from teachvm.vmm.region import CACHE_CS, VMM_BASE, VMM_SS
+
+if TYPE_CHECKING:
+    from teachvm.vmm.region import VmmRegion
+
+FIELDS_BASE: Final = VMM_BASE + 0x8000
+"""Linear address of the page."""
+FLAGS: Final = 0x00
+"""IF, IOPL and the other EFLAGS bits that are kept apart, at their own places."""
+FLAGS_HIGH: Final = FLAGS + 1
+"""The byte with IF and IOPL in it."""
+PENDING: Final = 0x04
+"""A byte: turning IF on has to be left to the VMM, because an interrupt waits or is near."""
+SPILL_EAX: Final = 0x08
+SPILL_ECX: Final = 0x0C
+CONTROL: Final = {0: 0x10, 2: 0x14, 3: 0x18, 4: 0x1C}
+"""Copies of CR0, CR2, CR3 and CR4, by number."""
+SELECTOR: Final = {SS: 0x20, GS: 0x24}
+"""Copies of the guest's selectors that the hardware does not hold, by segment register."""
+TASK: Final = 0x28
+LOCAL: Final = 0x2C
+"""Copies of the selectors in TR and LDTR."""
+SLOW: Final = 0x100
+"""By EFLAGS bits 15:8 that POPFD is to load: not 0 where the VMM has to do it."""
+KEPT: Final = 0x200
+"""By the same: which of them are kept here, IF and IOPL."""
+RETURNS: Final = 0x400
+"""256 landings by the low byte of a return address."""
+BRANCHES: Final = 0x800
+"""256 landings by the low byte of any other computed target."""
+TARGETS: Final = 256
+
+CACHE_CODE: Final = Segment(CACHE_CS | KERNEL_RING, 0, 0xFFFF_FFFF, access_word(type_=CODE | ACCESSED, dpl=KERNEL_RING))
+"""CS of translated code: reaches all of memory, and nothing can be read through it."""
+FIELDS_DATA: Final = Segment(
+    VMM_SS | KERNEL_RING, FIELDS_BASE, 0xFFF, access_word(type_=WRITABLE | ACCESSED, dpl=KERNEL_RING, granular=False)
+)
+"""GS of translated code: this page. The GDT has no such descriptor while a guest runs, so no guest can load it."""
+
+_KEPT_BITS: Final = (IF | IOPL_MASK) >> 8
+
+
+def field(offset: int, width: int = 32, *, base: int | None = None, index: int | None = None, scale: int = 1) -> Mem:
+    """A field as an operand of an instruction in the cache."""
+    return Mem(GS, base, index, scale, offset, width)
+
+
+class Fields:
+    """The page of one VM."""
+
+    def __init__(self, region: VmmRegion, vm: str) -> None:
+        (self.hfn,) = region.extend(Owner(OwnerKind.VMM, vm, "VCPU fields"), FIELDS_BASE, 1)
+        self._memory = region.host.machine.memory
+        self._memory.write_bytes(self.address + KEPT, bytes(high & _KEPT_BITS for high in range(256)))
+
+    @property
+    def address(self) -> int:
+        """Host-physical address of the page."""
+        return Hfn(self.hfn) << 12
+
+    def read(self, offset: int) -> int:
+        """A doubleword field."""
+        return self._memory.read(self.address + offset, 4)
+
+    def read_byte(self, offset: int) -> int:
+        """A byte field."""
+        return self._memory.read(self.address + offset, 1)
+
+    def write(self, offset: int, value: int) -> None:
+        """Set a doubleword field."""
+        self._memory.write(self.address + offset, 4, value)
+
+    def flags(self) -> int:
+        """The guest's EFLAGS bits that are kept here."""
+        return self.read(FLAGS)
+
+    def set_target(self, table: int, eip: int, landing: int) -> None:
+        """Enter a landing in one of the two tables."""
+        self.write(table + 4 * (eip & TARGETS - 1), landing)
+
+    def clear_targets(self, table: int, miss: int) -> None:
+        """Let every lookup in a table fail."""
+        self._memory.write_bytes(self.address + table, miss.to_bytes(4, "little") * TARGETS)
+
+    def enter(self, cpu: Cpu, *, pending: bool) -> None:
+        """Write what translated code may read of the VCPU."""
+        content = bytearray(self._memory.read_bytes(self.address, 0x30))
+        content[FLAGS : FLAGS + 4] = (cpu.eflags & KEPT_APART).to_bytes(4, "little")
+        content[PENDING] = pending
+        values = {CONTROL[0]: cpu.cr0, CONTROL[2]: cpu.cr2, CONTROL[3]: cpu.cr3, CONTROL[4]: cpu.cr4}
+        values |= {offset: cpu.segs[index].selector for index, offset in SELECTOR.items()}
+        values |= {TASK: cpu.tr.selector, LOCAL: cpu.ldtr.selector}
+        for offset, value in values.items():
+            content[offset : offset + 4] = value.to_bytes(4, "little")
+        self._memory.write_bytes(self.address, bytes(content))
+        slow = _SLOW_PENDING if pending else _SLOW
+        if self._memory.read_bytes(self.address + SLOW, 256) != slow:
+            self._memory.write_bytes(self.address + SLOW, slow)
+
+
+_SLOW: Final = bytes(bool(high & TF >> 8) for high in range(256))
+_SLOW_PENDING: Final = bytes(bool(high & (TF | IF) >> 8) for high in range(256))
