@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from bisect import bisect_right, insort
+from functools import cache
 from typing import Protocol
 
 PAGE_BYTES = 4096
@@ -12,6 +13,8 @@ VERSION_BYTES = 160
 """What remembering one version of a page takes beside its contents, about."""
 _ZERO = bytes(PAGE_BYTES)
 _PACKED_ZERO = b""
+_ONE_VALUE = tuple(bytes([value]) * PAGE_BYTES for value in range(256))
+"""Pages filled with one value: so guests leave most of a large memory."""
 
 
 class PagedMemory(Protocol):
@@ -39,7 +42,8 @@ class PageHistory:
 
     The memory always equals the contents at `base` but for its dirty pages. A page with no version is all zeroes.
 
-    A version is kept as it is, or packed: shorter than a page then, and empty if the page is all zeroes.
+    A version is kept as it is, or packed: shorter than a page then, one byte if the page is filled with that, and empty
+    if it is all zeroes.
     """
 
     def __init__(self, memory: PagedMemory) -> None:
@@ -134,13 +138,16 @@ class PageHistory:
 
     def _add(self, pfn: int, number: int, content: bytes) -> None:
         versions = self._versions.setdefault(pfn, {})
+        if content == _ONE_VALUE[content[0]]:
+            content = content[:1] if content[0] else _PACKED_ZERO
         if number in versions:
             self.stored_bytes += len(content) - len(versions[number])
         else:
             insort(self._order.setdefault(pfn, []), number)
             self.stored_bytes += len(content) + VERSION_BYTES
         versions[number] = content
-        self._fresh.append((pfn, number))
+        if len(content) == PAGE_BYTES:
+            self._fresh.append((pfn, number))
         self._changed[number].add(pfn)
 
     def _content(self, pfn: int, number: int) -> bytes:
@@ -151,11 +158,20 @@ class PageHistory:
         content = self._versions[pfn][order[position - 1]]
         if len(content) == PAGE_BYTES:
             return content
-        return zlib.decompress(content) if content else _ZERO
+        if len(content) > 1:
+            return zlib.decompress(content)
+        return _ONE_VALUE[content[0]] if content else _ZERO
 
 
 def _hash(content: bytes) -> bytes:
+    if content == _ONE_VALUE[content[0]]:
+        return _hash_of_one(content[0])
     return hashlib.blake2b(content, digest_size=16).digest()
+
+
+@cache
+def _hash_of_one(value: int) -> bytes:
+    return hashlib.blake2b(_ONE_VALUE[value], digest_size=16).digest()
 
 
 _ZERO_HASH = _hash(_ZERO)

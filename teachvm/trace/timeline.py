@@ -18,6 +18,9 @@ from teachvm.trace.subject import Input, Subject
 LONGEST_BURST = 1 << 14
 """Most compiled instructions before somebody is asked whether to go on: a few milliseconds."""
 
+ASKED_CYCLES = 1 << 12
+"""Cycles after which it is asked earlier: one repeated string instruction can take as long as many units."""
+
 ASKED_EVERY = 64
 """Units between two questions whether to go on; half as many may be executed one by one in a burst."""
 
@@ -108,11 +111,11 @@ class Timeline:
             self._recorder.stop_when = _later_than(start, stop_when)
         if stop_at is None:
             barriers = NOWHERE
-        done, asked = 0, 0
+        done, asked, late = 0, 0, self._clock.cycles + ASKED_CYCLES
         try:
             while done < limit:
-                if keep_going is not None and done - asked >= ASKED_EVERY:
-                    asked = done
+                if keep_going is not None and (done - asked >= ASKED_EVERY or self._clock.cycles >= late):
+                    asked, late = done, self._clock.cycles + ASKED_CYCLES
                     if not keep_going():
                         return Outcome.PAUSED
                 count = self._advance(limit - done, barriers, asks=stop_at is not None)

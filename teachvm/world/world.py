@@ -25,8 +25,8 @@ from teachvm.vmm.vm import Vm
 from teachvm.world.events import WorldEnded
 from teachvm.world.spec import VmSpec, WorldSpec
 
-LONGEST_BURST: Final = 1 << 14
-"""Cycles after which a burst ends: a repeated string instruction is one unit, but it takes its time."""
+LONGEST_BURST: Final = 1 << 12
+"""Cycles after which a burst ends at the next unit: a repeated string instruction is one, but it takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,9 @@ class World:
         start, end, late = clock.n, clock.n + limit, clock.cycles + LONGEST_BURST
         if host.stopped is not None:
             return 0
-        through = units > 0
+        through, last = units > 0, clock.units + units
         host.burst(limit, barriers, through=through)
-        while clock.phase or (units > 0 and clock.n < end and clock.cycles < late):
-            units -= 1
+        while clock.phase or (clock.units < last and clock.n < end and clock.cycles < late):
             if host.stopped is not None:
                 self._end(host.stopped)
                 break

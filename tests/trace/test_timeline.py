@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from teachvm.machine.memory import Memory
 from teachvm.trace import checkpoints, events
 from teachvm.trace.moment import START, Moment
+from teachvm.trace.pages import PageHistory
 from teachvm.trace.subject import Subject
 from teachvm.trace.timeline import ORIGIN, Outcome, Timeline
 from tests.trace.mixer import Mixer, Noticed, Reseed
@@ -353,3 +355,20 @@ def test_going_back_step_by_step_executes_ever_less_again() -> None:
         executed.append(mixer.units - before)
     assert executed[0] > 3_000
     assert sum(executed[1:]) < 4_000
+
+
+def test_a_large_memory_filled_with_one_value_takes_little_and_comes_back() -> None:
+    memory = Memory(16 << 20)
+    history = PageHistory(memory)
+    history.commit(0)
+    for value in (0x5A, 0, 0xFF):
+        memory.write_bytes(0, bytes([value]) * memory.size)
+        history.commit(value + 1)
+    memory.write_bytes(5, b"other")
+    history.commit(0x200)
+    assert history.stored_bytes < memory.size // 8
+    for value in (0xFF, 0x5A, 0):
+        history.restore(value + 1)
+        assert memory.read_bytes(0, memory.size) == bytes([value]) * memory.size
+    history.restore(0x200)
+    assert memory.read_bytes(3, 8) == b"\xff\xffother\xff"

@@ -15,8 +15,8 @@ from teachvm.machine.operation import Operation
 from teachvm.machine.registers import MASK32
 from teachvm.machine.tiers.specialise import Traits
 
-MOST_INSTRUCTIONS: Final = 100
-"""Instructions of one function."""
+MOST_INSTRUCTIONS: Final = 48
+"""Instructions of one function, or a few more: it is compiled within a frame."""
 MOST_BLOCK: Final = 32
 """Instructions of one block."""
 

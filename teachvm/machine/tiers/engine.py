@@ -84,6 +84,8 @@ class Tiers:
         """The last of them by the identity of CS."""
         self._near: tuple[Near, ...] = ({}, {}, {}, {})
         self._forgotten = 0
+        self._compiled_now = False
+        """Something was compiled in this burst, which is enough: whoever asked for it has other things to do."""
         self._traits: dict[tuple[Operation, int], Traits | None] = {}
 
     def run(self, limit: int, barriers: frozenset[int] = NO_BARRIERS) -> int:
@@ -123,10 +125,11 @@ class Tiers:
 
     def _go(self, limit: int, barriers: frozenset[int], owner: Owner | None) -> int:
         cpu, done, singles = self._cpu, 0, MOST_SINGLE
+        self._compiled_now = False
         while True:
             count, single = self._compiled(limit - done, barriers, owner)
             done += count
-            if owner is None or done >= limit or not singles:
+            if owner is None or done >= limit or not singles or self._compiled_now:
                 return done
             singles -= 1
             cycles = cpu.execute_one(single)
@@ -150,8 +153,8 @@ class Tiers:
         while True:
             eip = cpu.eip
             found = near[eip] if eip in near else self._find(eip, near)
-            if found.__class__ is not Region:
-                return done, found  # type: ignore[return-value]  # one of the other two
+            if found.__class__ is not Region or self._compiled_now:
+                return done, None if found.__class__ is Region else found  # type: ignore[return-value]  # one of the other two
             if limit - done < found.need:
                 return done, None
             count, cpu.eip, cpu.eflags = found.run(limit - done, cpu.regs, cpu.eflags, *maps, *self._views)
@@ -257,6 +260,7 @@ class Tiers:
             if heat < HOT:
                 return None
             made = self._compile(eip, frame, page)
+            self._compiled_now = True
             found = page.regions[eip, mode] = COLD if made is None else made
         near[eip] = found if isinstance(found, Region) else page.ops[1].get(eip & 0xFFF)
         return near[eip]
