@@ -41,12 +41,12 @@ Write = Callable[[int, bytes], None]
 
 
 def load(image: Image, memory_bytes: int, write: Write) -> None:
-    """Put a guest, the boot GDT and the boot information into memory.
+    """Put a guest, the boot GDT and the boot information into memory; a RISC-V guest is told nothing.
 
     Args:
         image: The guest.
         memory_bytes: Size of the memory the guest is told it has.
-        write: Stores bytes at a physical address of the guest.
+        write: Stores bytes at an offset into the guest's RAM, which begins at 0, or at `RAM_BASE` for RISC-V.
 
     Raises:
         GuestError: The guest does not fit.
@@ -55,33 +55,19 @@ def load(image: Image, memory_bytes: int, write: Write) -> None:
         raise GuestError(
             f"{image.name} needs at least {MIN_MEMORY_BYTES >> 10} KiB of memory, not {memory_bytes >> 10}"
         )
-    if image.end > memory_bytes:
+    if image.memory_needed > memory_bytes:
         raise GuestError(f"{_whole(image)} ends at {image.end:#x}, beyond {memory_bytes >> 10} KiB")
+    base = RAM_BASE if image.riscv else 0
     for address, content in image.segments:
-        write(address, content)
+        write(address - base, content)
+    if image.riscv:
+        return
     write(BOOT_GDT, boot_gdt())
     write(BOOT_INFO, boot_info(image, memory_bytes))
 
 
 def _whole(image: Image) -> str:
     return f"{image.name} with its programs" if image.programs else image.name
-
-
-def load_riscv(image: Image, memory_bytes: int, write: Write) -> None:
-    """Put a guest of a RISC-V computer into its RAM; it is told nothing about the machine.
-
-    Args:
-        image: The guest.
-        memory_bytes: Size of its RAM.
-        write: Stores bytes at an offset into RAM.
-
-    Raises:
-        GuestError: The guest does not fit.
-    """
-    if image.memory_needed > memory_bytes:
-        raise GuestError(f"{image.name} ends at {image.end:#x}, beyond {memory_bytes >> 10} KiB of RAM")
-    for address, content in image.segments:
-        write(address - RAM_BASE, content)
 
 
 def boot_gdt() -> bytes:

@@ -84,7 +84,7 @@ def _check_processor(vm: VmSpec, image: Image) -> None:
 
 def _foreign(host: Host, asked: VmSpec, image: Image) -> Guest:
     vm = ForeignVm(host, asked.name, asked.memory_bytes)
-    loader.load_riscv(image, asked.memory_bytes, vm.memory.write_bytes)
+    loader.load(image, asked.memory_bytes, vm.memory.write_bytes)
     vm.cpu.pc = image.entry
     return Guest(vm.name, asked, image, vm.board)
 

@@ -30,9 +30,10 @@ from teachvm.app.presentation import (
 )
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.wording import Place, Role, Span, Text, Tip
+from teachvm.guest.symbols import Space
 from teachvm.isa.disassembler import riscv_text
 from teachvm.isa.rv32.codec import LENGTH, IllegalInstructionError, decode
-from teachvm.isa.rv32.rows import REGISTER_NAMES
+from teachvm.isa.rv32.rows import REGISTER_NAMES, Format
 from teachvm.isa.text import TokenKind
 from teachvm.lesson.cards import CARD_BY_ID
 from teachvm.machine.rv32.board import RAM_BASE
@@ -151,19 +152,25 @@ def _guest_code(scene: Foreign, earlier: Foreign | None) -> CardView:
         label = space.label_at(address)
         if label is not None:
             rows.append(CodeLabel(label))
-        rows.append(_line(address, code, current=address == pc))
+        rows.append(_line(space, address, code, current=address == pc))
     return CardView(_subtitle(scene, " · capstone’s words"), (CodeView(tuple(rows), breakable=True),), (_ROLES,))
 
 
-def _line(address: int, code: bytes, *, current: bool) -> CodeLine:
+def _line(space: Space, address: int, code: bytes, *, current: bool) -> CodeLine:
     text = riscv_text(code, address)
     operands = "".join(word for kind, word in text.tokens if kind is not TokenKind.MNEMONIC).strip()
+    shown: Text = (Span(operands, code=True),)
     try:
-        row = decode(int.from_bytes(code, "little")).row
-        tip = Tip(f"{row.mnemonic} {row.format.operands}".strip(), row.meaning, SOURCE)
+        insn = decode(int.from_bytes(code, "little"))
+        tip = Tip(f"{insn.row.mnemonic} {insn.row.format.operands}".strip(), insn.row.meaning, SOURCE)
+        if insn.row.format in (Format.B, Format.J):
+            # capstone gives the distance; people look for the place
+            target = address + insn.imm
+            before, comma, _ = operands.rpartition(", ")
+            shown = (Span(before + comma, code=True), Span(space.name_at(target) or f"{target:#x}", code=True))
     except IllegalInstructionError:
         tip = Tip("No instruction", "The processor would raise an illegal-instruction exception.", SOURCE)
-    return CodeLine(address, hexbytes(code), text.mnemonic, (Span(operands, code=True),), current=current, tip=tip)
+    return CodeLine(address, hexbytes(code), text.mnemonic, shown, current=current, tip=tip)
 
 
 # ---- registers and memory ---------------------------------------------------------------------------------------

@@ -44,6 +44,8 @@ def test_its_code_is_shown_in_capstone_s_words_with_its_labels() -> None:
     assert (current(control).mnemonic, plain(current(control).operands)) == ("lui", "sp, 0x80000")
     rows = code(control).rows
     assert [row.name for row in rows if isinstance(row, CodeLabel)][:2] == ["start", "halted"]
+    jumps = {plain(row.operands) for row in rows if isinstance(row, CodeLine) and row.mnemonic in ("jal", "j", "beqz")}
+    assert {"print", "count_primes", "print_number", "halted"} <= jumps
     assert all(row.tip is not None for row in rows if isinstance(row, CodeLine))
 
 
