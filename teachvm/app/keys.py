@@ -24,6 +24,7 @@ class Key:
 KEYS: tuple[Key, ...] = (
     Key("run", ("F5",), "Run", "Run, or pause"),
     Key("run-back", ("Shift+F5",), "Run back", "Run backwards to the previous trap"),
+    Key("run-until", ("Ctrl+F5",), "Run until", "Run, either way, until something you write down is so"),
     Key("step", ("F7",), "Step", "Next visible thing: VMM phase, walk reference or instruction"),
     Key("back", ("Shift+F7", "F6"), "Back", "Previous visible thing"),
     Key("step-instruction", ("F8",), "Instruction", "One guest instruction, with its trap"),

@@ -90,6 +90,12 @@ class SessionBridge(QObject):
         self.session.start(Direction.BACKWARD)
         self.resume()
 
+    def run_until(self, text: str, direction: Direction) -> None:
+        """Run, either way, until something is so."""
+        self._rest()
+        self.session.run_until(text, direction)
+        self.resume()
+
     def compare(self) -> None:
         """Hold the guest against bare metal."""
         self._rest()

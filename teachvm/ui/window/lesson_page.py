@@ -8,6 +8,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QVBoxLayout, QWidget
 
+from teachvm.app.control import Direction
 from teachvm.app.laboratory import Laboratory
 from teachvm.app.lesson_session import LessonSession
 from teachvm.app.presentation import Actor, ActorsView, CardView, Instant, Link, Place
@@ -25,6 +26,7 @@ from teachvm.ui.window.lab_panel import LabPanel
 from teachvm.ui.window.presenter import Veil
 from teachvm.ui.window.rail import Rail
 from teachvm.ui.window.stage import Stage
+from teachvm.ui.window.until_bar import UntilBar
 
 SLIM_BELOW = 1400
 """Window width, in layout pixels, below which the rail is slim."""
@@ -50,6 +52,7 @@ class LessonPage(QWidget):
         self.panel.hide()
         self.rail_wanted = True
         self.banner = Banner(look)
+        self.until = UntilBar(look)
         self.stage = Stage(look)
         self.veil = Veil(look)
         self.veil.lifted.connect(self._lift)
@@ -73,10 +76,12 @@ class LessonPage(QWidget):
         self.panel.sized.connect(self._set_memory)
         self.stage.changed.connect(self._stage_changed)
         self.dock.sought.connect(self._seek)
+        self.until.asked.connect(self._run_until)
 
     def _lay_out(self) -> None:
         middle = QVBoxLayout()
         middle.setSpacing(0)
+        middle.addWidget(self.until)
         self._banner_row = QHBoxLayout()
         self._banner_row.addWidget(self.banner)
         middle.addLayout(self._banner_row)
@@ -237,6 +242,10 @@ class LessonPage(QWidget):
             case _:
                 lab.go_to(place, "memory" if verb == "memory" else "")
         bridge.poke()
+
+    def _run_until(self, text: str, direction: Direction) -> None:
+        if self.bridge is not None:
+            self.bridge.run_until(text, direction)
 
     def _remove_stop(self, key: str) -> None:
         if self.laboratory is not None and self.bridge is not None:

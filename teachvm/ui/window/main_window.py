@@ -107,6 +107,7 @@ class MainWindow(QWidget):
             "run-back": self._on("run-back", lambda bridge: bridge.run_back()),
             **{name: self._on(name, methodcaller("step", grain)) for name, grain in FORWARD.items()},
             **{name: self._on(name, methodcaller("back", grain)) for name, grain in BACK.items()},
+            "run-until": self._on("run-until", lambda _bridge: self.page.until.open()),
             "stop": self._on("stop", lambda bridge: bridge.stop()),
             "reset": self._on("reset", self._reset),
             "breakpoint": self._on("breakpoint", lambda _bridge: self._breakpoint()),
