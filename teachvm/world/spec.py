@@ -78,6 +78,15 @@ class SpecError(ValueError):
     """A world that cannot be built; the message says what is wrong and what to do."""
 
 
+def _check_names(host: HostSpec) -> None:
+    names = [vm.name for vm in host.vms]
+    for name in names:
+        if names.count(name) > 1:
+            raise SpecError(f"two VMs are called '{name}'; give each its own name")
+        if name == host.name:
+            raise SpecError(f"a VM and its host are both called '{name}'; give the VM another name")
+
+
 def check(spec: WorldSpec) -> None:
     """Refuse what cannot be built.
 
@@ -85,10 +94,7 @@ def check(spec: WorldSpec) -> None:
         SpecError: Too much memory, names used twice, or techniques that cannot share one host.
     """
     host = spec.host
-    names = [vm.name for vm in host.vms]
-    for name in names:
-        if names.count(name) > 1:
-            raise SpecError(f"two VMs are called '{name}'; give each its own name")
+    _check_names(host)
     if not host.vms:
         raise SpecError(f"host '{host.name}' has no guest; give it at least one entry under vms")
     if len(host.vms) > MAX_VMS:
