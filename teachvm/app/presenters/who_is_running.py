@@ -40,6 +40,7 @@ from teachvm.vmm.events import (
     VcpuSwitched,
     VmmEntered,
 )
+from teachvm.vmm.techniques import Technique
 from teachvm.world.events import WorldEnded
 
 PROGRAM, KERNEL, VMM = 0, 1, 2
@@ -98,14 +99,41 @@ def _process(scene: Scene) -> str:
 
 
 def _kernel(scene: Scene) -> Actor:
-    if scene.virtualized:
-        detail = _dim(f"thinks ring 0 · really ring {KERNEL_RING}")
-        text = "The guest's operating system. It believes to be in ring 0; the VMM started it one ring up."
-        source = "Adams & Agesen, ASPLOS 2006, §2.1"
-    else:
-        detail, source = _dim("ring 0"), "Intel SDM Vol. 3A, §5.5"
-        text = "The guest's operating system. Nothing is below it: it owns the machine."
-    return Actor("Guest kernel", "K", "kernel", detail, _running(scene, "kernel"), Tip("Guest kernel", text, source))
+    detail, text, source = _KERNELS[scene.guest.spec.technique]
+    tip = Tip("Guest kernel", f"The guest's operating system. {text}", source)
+    return Actor("Guest kernel", "K", "kernel", _dim(detail), _running(scene, "kernel"), tip)
+
+
+_MOVED: Final = (
+    f"thinks ring 0 · really ring {KERNEL_RING}",
+    "It believes to be in ring 0; the VMM started it one ring up.",
+    "Adams & Agesen, ASPLOS 2006, §2.1",
+)
+_KERNELS: Final[dict[Technique, tuple[str, str, str]]] = {
+    Technique.BARE_METAL: (
+        "ring 0",
+        "Nothing is below it: it owns the machine.",
+        "Intel SDM Vol. 3A, §5.5",
+    ),
+    Technique.TRAP_AND_EMULATE: _MOVED,
+    Technique.BINARY_TRANSLATION: _MOVED,
+    Technique.HARDWARE_ASSIST: (
+        "ring 0 · in non-root mode",
+        "It is in ring 0, of a mode the CPU has for guests; what the VMM chose leaves that mode.",
+        "Intel SDM Vol. 3C, ch. 23",
+    ),
+    Technique.PARAVIRTUAL: (
+        f"ring {KERNEL_RING}, and knows it",
+        "It was changed for this VMM: for what only ring 0 may do, it makes hypercalls.",
+        "Barham et al., SOSP 2003, §2",
+    ),
+    Technique.EMULATION: (
+        "ring 0, of an emulated CPU",
+        "No instruction of it runs on the CPU itself; a program interprets them.",
+        "Popek & Goldberg, CACM 17(7) 1974",
+    ),
+}
+"""How a guest's kernel runs: in a few words, in a sentence, and says who."""
 
 
 def _vmm(scene: Scene) -> Actor:

@@ -10,9 +10,10 @@ from teachvm.machine.events import CpuHalted, InterruptAccepted
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
 from teachvm.vmm.events import GuestResumed, InterruptInjected, VcpuBlocked, VmmEntered
+from teachvm.vmm.techniques import Technique
 from teachvm.world.events import WorldEnded
 from tests.app.presenters.conftest import At
-from tests.app.presenters.worlds import actors, after, card, find, running, stats, tinyos, visible
+from tests.app.presenters.worlds import actors, after, card, find, running, stats, tinyos, until, visible
 
 
 def test_under_a_vmm_there_are_four_actors_and_the_kernel_is_fooled(at: At) -> None:
@@ -23,6 +24,21 @@ def test_under_a_vmm_there_are_four_actors_and_the_kernel_is_fooled(at: At) -> N
     ]  # fmt: skip
     assert plain(stack[1].detail) == "thinks ring 0 · really ring 1"
     assert running(control) == ["Guest kernel"]
+
+
+@pytest.mark.parametrize(
+    ("technique", "words", "ring"),
+    [
+        (Technique.TRAP_AND_EMULATE, "thinks ring 0 · really ring 1", 1),
+        (Technique.PARAVIRTUAL, "ring 1, and knows it", 1),
+        (Technique.HARDWARE_ASSIST, "ring 0 · in non-root mode", 0),
+    ],
+)
+def test_the_kernel_is_where_the_card_says(technique: Technique, words: str, ring: int) -> None:
+    control = tinyos(technique)
+    until(control, "memory_init")
+    assert plain(actors(control).actors[1].detail) == words
+    assert control.world.host.machine.cpu.cpl == ring
 
 
 def test_on_bare_metal_there_is_no_vmm_and_the_kernel_is_in_ring_0(bare_at: At) -> None:
