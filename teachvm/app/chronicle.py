@@ -18,6 +18,8 @@ from teachvm.machine import events as machine
 from teachvm.trace.events import Event, EventLog
 from teachvm.trace.moment import START, Moment
 from teachvm.vmm import events as vmm
+from teachvm.vmm.techniques import Technique
+from teachvm.vmm.vmx import events as vmx
 from teachvm.world.events import WorldEnded
 from teachvm.world.world import World
 
@@ -60,12 +62,19 @@ class Chronicle:
         self._guests = tuple(world.guests)
         self._virtualized = world.virtualized
         self._hardware = world.host.machine.cpu.name
+        self._assisted = {
+            name for name, guest in world.guests.items() if guest.spec.technique is Technique.HARDWARE_ASSIST
+        }
         self._several = len(self._guests) > 1
         self.lanes = _lanes(world)
         self._steps: dict[type[Event], Callable[[Any], None]] = (
             {
                 vmm.VmmEntered: self._entered,
                 vmm.GuestResumed: self._resumed,
+                vmx.VmExited: self._entered,
+                vmx.GuestEntered: self._resumed,
+                machine.HandlerEntered: self._by_itself,
+                machine.InterruptReturned: self._by_itself,
                 vmm.VcpuBlocked: self._blocked,
                 vmm.VcpuSwitched: self._awake,
                 vmm.InterruptInjected: self._awake,
@@ -147,7 +156,8 @@ class Chronicle:
     def _entered(self, event: vmm.VmmEntered) -> None:
         guest = self._guests.index(event.vm)
         source = self._lane(PROGRAM if event.cpl == 3 else KERNEL, guest)
-        text = f"{vector_name(event.vector, event.error)}: {event.reason.label}"
+        vector = "" if event.vector < 0 else f"{vector_name(event.vector, event.error)}: "
+        text = f"{vector}{event.reason.label}"
         self.notches.append(Notch(event.cycles, source, self._lane(VMM, guest), event.at, text))
         self._turn(VMM, guest, event.cycles, event.at)
 
@@ -155,6 +165,14 @@ class Chronicle:
         self._awake(event)
         actor = PROGRAM if event.cpl == 3 else KERNEL
         self._turn(actor, self._guests.index(event.vm), event.cycles, Moment(event.at.n + 1))
+
+    def _by_itself(self, event: machine.HandlerEntered | machine.InterruptReturned) -> None:
+        """In non-root mode the hardware changes the guest's ring without the VMM."""
+        last = self._last
+        if event.cpu == self._hardware and last.actor <= KERNEL and self._guests[last.guest] in self._assisted:
+            actor = PROGRAM if event.to_cpl == 3 else KERNEL
+            if actor != last.actor:
+                self._turn(actor, last.guest, event.cycles, Moment(event.at.n + 1))
 
     def _blocked(self, event: vmm.VcpuBlocked) -> None:
         if event.wake_at is not None:
@@ -282,7 +300,9 @@ def _lanes(world: World) -> tuple[Lane, ...]:
         tip = "Blue: its programs, in ring 3; violet: its kernel."
         named = (Lane(name, chr(ord("A") + at), "kernel", Tip(name, tip)) for at, name in enumerate(world.guests))
         return (*named, vmm_lane, idle)
-    ring = "ring 1, where it believes to be in ring 0" if world.virtualized else "ring 0"
+    technique = world.spec.host.vms[0].technique
+    deprivileged = technique not in (Technique.BARE_METAL, Technique.HARDWARE_ASSIST)
+    ring = "ring 1, where it believes to be in ring 0" if deprivileged else "ring 0"
     lanes = (
         Lane("Guest program", "U", "program", Tip("Guest program", "A process of the guest, in ring 3.")),
         Lane("Guest kernel", "K", "kernel", Tip("Guest kernel", f"The guest's operating system, in {ring}.")),

@@ -22,7 +22,7 @@ from teachvm.lesson.reading import WorldScope
 from teachvm.trace.moment import Moment
 from teachvm.trace.timeline import Outcome, Timeline
 from teachvm.vmm.entries import EntryReason
-from teachvm.vmm.techniques import Technique
+from teachvm.vmm.techniques import Paging, Technique
 from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
 from teachvm.world.spec import MAX_GUEST_MEMORY_BYTES, MIB, VMM_RESERVE_BYTES, HostSpec, VmSpec, WorldSpec
@@ -152,12 +152,14 @@ class Wishes:
         memory_bytes: Of each guest; 0 is what suits it.
         vms: How many copies of it, each in a VM of its own.
         load_at: Where a flat binary is put; 0 leaves it to the loader.
+        paging: Who translates guest-physical addresses.
     """
 
     technique: Technique | None = None
     memory_bytes: int = 0
     vms: int = 1
     load_at: int = 0
+    paging: Paging = Paging.SHADOW
 
 
 _USUAL = Wishes()
@@ -177,9 +179,10 @@ def alone(guest: str, folder: Path | None = None, wishes: Wishes = _USUAL) -> Wo
     image = build_image(guest, folder=folder, load_at=wishes.load_at)
     memory = wishes.memory_bytes or _comfortable(guest, image)
     suits = Technique.EMULATION if image.riscv else Technique.TRAP_AND_EMULATE
+    technique = wishes.technique or suits
     own = guest not in GUESTS
     vms = tuple(
-        VmSpec(name, guest, memory, wishes.technique or suits, load_at=wishes.load_at, debug_ports=own)
+        VmSpec(name, guest, memory, technique, wishes.paging, load_at=wishes.load_at, debug_ports=own)
         for name in _names(guest, wishes.vms)
     )
     needed = sum(vm.memory_bytes + VMM_RESERVE_BYTES for vm in vms)

@@ -59,7 +59,12 @@ class Laboratory(Session):
     def header(self) -> HeaderView:
         """The guest and the technique; there are no beats."""
         return HeaderView(
-            title=self.title, techniques=self.techniques(), technique=self.technique.value, place="Laboratory"
+            title=self.title,
+            techniques=self.techniques(),
+            technique=self.technique.value,
+            place="Laboratory",
+            pagings=self.pagings(),
+            paging="" if self.paging is None else self.paging.value,
         )
 
     @property

@@ -78,6 +78,8 @@ class LessonSession(Session):
             ),
             techniques=self.techniques(),
             technique=self.technique.value,
+            pagings=self.pagings(),
+            paging="" if self.paging is None else self.paging.value,
         )
 
     def saved(self) -> dict[str, Any]:

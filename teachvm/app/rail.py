@@ -107,7 +107,7 @@ class RailView:
 
 @dataclass(frozen=True, slots=True)
 class TechniqueView:
-    """One position of the technique switch; `name` is its label in full, `why` says why it cannot be chosen here."""
+    """One position of a switch; `name` is its label in full, `why` says what it is, or why it cannot be chosen here."""
 
     id: str
     label: str
@@ -118,7 +118,10 @@ class TechniqueView:
 
 @dataclass(frozen=True, slots=True)
 class HeaderView:
-    """Where the student is: lesson, beats (done, now, ahead), technique; `place` says where without a lesson."""
+    """Where the student is: lesson, beats (done, now, ahead), technique; who translates, where that can be chosen.
+
+    `place` says where the student is without a lesson.
+    """
 
     number: str = ""
     title: str = ""
@@ -126,6 +129,8 @@ class HeaderView:
     techniques: tuple[TechniqueView, ...] = ()
     technique: str = ""
     place: str = ""
+    pagings: tuple[TechniqueView, ...] = ()
+    paging: str = ""
 
 
 @dataclass(frozen=True, slots=True)

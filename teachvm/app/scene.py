@@ -20,6 +20,7 @@ from teachvm.vmm.engines.translate.engine import BinaryTranslation
 from teachvm.vmm.engines.translate.precise import Recovery, places
 from teachvm.vmm.memory.walk import GuestWalk, PagingMode, look
 from teachvm.vmm.region import FRAME_BYTES as EXCEPTION_FRAME_BYTES
+from teachvm.vmm.techniques import Paging
 from teachvm.vmm.view import GuestState, guest_state, state_of
 from teachvm.vmm.vm import Vm
 from teachvm.world.world import Guest
@@ -117,10 +118,19 @@ class Scene:
             if self.hardware.halted:
                 return "hardware"
             return "program" if self.hardware.cpl == 3 else "kernel"
-        if self.in_guest is not None and self.hardware.cpl:
+        if self.in_guest is not None and (self.hardware.cpl or self.paging_of(self.in_guest) is not None):
             return "program" if self.hardware.cpl == 3 else "kernel"
         scheduler = self.snapshot.state(f"{self.host}.scheduler")
         return "hardware" if scheduler.current is None and not scheduler.queue else "vmm"
+
+    def paging_of(self, vm: str) -> Paging | None:
+        """Who translates a guest's guest-physical addresses, if it runs in non-root mode; else None."""
+        return getattr(self.snapshot.state(f"{vm}.held"), "paging", None) if self.virtualized else None
+
+    @property
+    def paging(self) -> Paging | None:
+        """The same for the guest looked at."""
+        return self.paging_of(self.vm)
 
     def _by_hardware(self, event: Event) -> bool:
         return getattr(event, "cpu", None) == self.snapshot.world.host.machine.cpu.name

@@ -10,7 +10,7 @@ import click
 
 from teachvm.cli.exits import CommandError, ExitCode
 from teachvm.cli.targets import GuestTarget, lesson_or_guest
-from teachvm.cli.wishes import guest_options, technique_of, wishes_of
+from teachvm.cli.wishes import guest_options, paging_of, technique_of, wishes_of
 
 if TYPE_CHECKING:
     from teachvm.app.headless import Report
@@ -117,8 +117,9 @@ def _world(what: str, given: dict[str, Any]) -> tuple[WorldSpec, Path | None]:
     extra = [f"--{name}" for name in ("memory", "vms", "load") if given[name] is not None]
     if extra:
         raise CommandError(f"{' and '.join(extra)} is for a guest; what a lesson's world consists of, the lesson says")
-    technique = technique_of(given)
-    return (target.spec.with_technique(technique) if technique else target.spec), target.folder
+    technique, paging = technique_of(given), paging_of(given)
+    spec = target.spec if technique is None else target.spec.with_technique(technique)
+    return (spec if paging is None else spec.with_paging(paging)), target.folder
 
 
 def _data(report: Report) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from teachvm.cli.exits import CommandError
-from teachvm.vmm.techniques import Technique
+from teachvm.vmm.techniques import Paging, Technique
 from teachvm.world.spec import MAX_GUEST_MEMORY_BYTES, MAX_VMS, MIB
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--load", callback=_address, metavar="ADDRESS", help="Put a flat binary there (0x10000)."),
         click.option("--vms", type=click.IntRange(1, MAX_VMS), metavar="N", help="So many copies, each in its own VM."),
         click.option("--memory", type=click.IntRange(1, LARGEST_MIB), metavar="MIB", help="Memory of each guest."),
+        click.option("--paging", metavar="P", help="With hardware assist: shadow or nested page tables."),
         click.option("--technique", metavar="T", help=f"Run every guest this way: {BUILT}."),
     ):
         command = option(command)
@@ -62,6 +63,22 @@ def technique_of(given: dict[str, Any]) -> Technique | None:
         raise CommandError(f"there is no technique '{name}'{hint}") from error
 
 
+def paging_of(given: dict[str, Any]) -> Paging | None:
+    """Who is to translate guest-physical addresses.
+
+    Raises:
+        CommandError: There is nobody of that name.
+    """
+    name = given["paging"]
+    if name is None:
+        return None
+    try:
+        return Paging(name)
+    except ValueError as error:
+        names = " and ".join(paging.value for paging in Paging)
+        raise CommandError(f"there is no paging '{name}'; there are {names}") from error
+
+
 def wishes_of(given: dict[str, Any]) -> Wishes:
     """What the options ask for.
 
@@ -70,4 +87,5 @@ def wishes_of(given: dict[str, Any]) -> Wishes:
     """
     from teachvm.app.headless import Wishes
 
-    return Wishes(technique_of(given), (given["memory"] or 0) * MIB, given["vms"] or 1, given["load"] or 0)
+    paging = paging_of(given) or Paging.SHADOW
+    return Wishes(technique_of(given), (given["memory"] or 0) * MIB, given["vms"] or 1, given["load"] or 0, paging)

@@ -8,6 +8,8 @@ from teachvm.host.bare import BareGuest
 from teachvm.isa.operands import REGISTER_NAMES
 from teachvm.machine.cpu import Cpu
 from teachvm.trace.subject import Subject
+from teachvm.vmm.engines.hardware import HardwareAssist
+from teachvm.vmm.techniques import Paging
 from teachvm.vmm.vm import Vm
 from teachvm.world.world import World
 
@@ -35,6 +37,26 @@ class DerivedDropRequested:
         for tenant in subject.host.tenants.values():
             if isinstance(tenant, Vm):
                 tenant.engine.drop_derived()
+
+
+@dataclass(frozen=True, slots=True)
+class PagingChosen:
+    """Somebody chose who translates a guest's guest-physical addresses, while it runs.
+
+    Attributes:
+        guest: The VM; its technique has the choice.
+        paging: Who does from now on.
+    """
+
+    guest: str
+    paging: Paging
+
+    def apply(self, subject: Subject) -> None:
+        """Switch; what was derived for the other way is dropped."""
+        assert isinstance(subject, World)
+        tenant = subject.host.tenants[self.guest]
+        if isinstance(tenant, Vm) and isinstance(tenant.engine, HardwareAssist):
+            tenant.engine.set_paging(self.paging)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +117,7 @@ class MemoryEdited:
         memory.write_bytes(self.address, self.content)
 
 
-Given = ConsoleTyped | DerivedDropRequested | RegisterEdited | MemoryEdited
+Given = ConsoleTyped | DerivedDropRequested | PagingChosen | RegisterEdited | MemoryEdited
 """Everything that can come into a world from outside; what a recording may hold."""
 
 

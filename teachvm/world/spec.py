@@ -40,10 +40,10 @@ class VmSpec:
     load_at: int = 0
     debug_ports: bool = False
 
-    def run_by(self, technique: Technique, paging: Paging | None = None) -> VmSpec:
+    def run_by(self, technique: Technique) -> VmSpec:
         """The same guest run by another technique; who translates for it stays, if the technique has that choice."""
-        wanted = paging or self.paging
-        return replace(self, technique=technique, paging=wanted if wanted in technique.pagings else Paging.SHADOW)
+        kept = self.paging in technique.pagings
+        return replace(self, technique=technique, paging=self.paging if kept else Paging.SHADOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,11 @@ class WorldSpec:
     def with_technique(self, technique: Technique, vm: str | None = None) -> WorldSpec:
         """The same world with one guest, or every guest, run by another technique."""
         vms = tuple(spec.run_by(technique) if vm is None or spec.name == vm else spec for spec in self.host.vms)
+        return replace(self, host=replace(self.host, vms=vms))
+
+    def with_paging(self, paging: Paging) -> WorldSpec:
+        """The same world where somebody else translates guest-physical addresses."""
+        vms = tuple(replace(spec, paging=paging) for spec in self.host.vms)
         return replace(self, host=replace(self.host, vms=vms))
 
     def with_cost(self, key: str, cycles: int) -> WorldSpec:

@@ -241,3 +241,17 @@ def test_a_recording_that_comes_to_another_digest_fails_and_says_so(
     done = teachvm("run", "it.json", "--until", "trap")
     assert (done.code, done.err.count("\n")) == (4, 1)
     assert "--until is not for it" in done.err
+
+
+@pytest.mark.parametrize("paging", ["shadow", "nested"])
+def test_the_two_ways_of_translating_are_an_option(teachvm: Command, paging: str) -> None:
+    done = teachvm("run", "tinyos", "--technique", "hardware-assist", "--paging", paging, "--json")
+    entries = data(done)["entries"]["tinyos"]
+    assert ("nested-violation" in entries) == (paging == "nested")
+    assert ("page-fault-hidden" in entries) == (paging == "shadow")
+
+
+def test_nested_tables_without_the_hardware_for_them_are_one_line(teachvm: Command) -> None:
+    done = teachvm("run", "tinyos", "--paging", "nested")
+    assert done.code == 4
+    assert done.err == "teachvm: tinyos: nested page tables need technique hardware-assist\n"

@@ -18,6 +18,7 @@ from teachvm.machine.tlb import SETS, WAYS, TlbEntry
 from teachvm.vmm.addresses import Gva
 from teachvm.vmm.memory.walk import GuestWalk, PagingMode, look
 from teachvm.vmm.region import VMM_BASE
+from teachvm.vmm.techniques import Paging
 
 LOOKED_BACK: Final = 2_000
 SOURCE: Final = "Intel SDM Vol. 3A, §4.10"
@@ -53,9 +54,9 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
             verdict = _verdict(scene, entry)
             stale += verdict is not None
             rows.append(_row(scene, at, entry, verdict, new=earlier is not None and earlier[at] != entry))
-    what = "gVA → hPA, by the shadow tables" if scene.virtualized else "linear → physical"
+    what = _WHAT[scene.paging] if scene.virtualized else "linear → physical"
     empty = "Nothing is remembered."
-    if not scene.hardware.cr0 & CR0_PG:
+    if not scene.hardware.cr0 & CR0_PG and scene.paging is None:
         empty = "Paging is off: no address is translated, so nothing is remembered."
     blocks: list[Block] = [TableView(COLUMNS, tuple(rows), empty=empty)]
     flushed = _flushed(scene)
@@ -66,6 +67,12 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     return CardView((Span(subtitle, "dim"),), tuple(blocks), aside)
 
 
+_WHAT: Final = {
+    None: "gVA → hPA, by the shadow tables",
+    Paging.SHADOW: "gVA → hPA, by the shadow tables",
+    Paging.NESTED: "gVA → hPA, by both dimensions",
+}
+"""What an entry stands for, by who translates."""
 _STALE: Final = Tip(
     "Stale entry",
     "A page table was changed after the entry was made; the processor may go on using the entry until invlpg or a load "
@@ -77,7 +84,7 @@ _STALE: Final = Tip(
 def _row(scene: Scene, at: int, entry: TlbEntry, verdict: str | None, *, new: bool) -> TableRow:
     linear = entry.vpn << paging.PAGE_SHIFT
     rights = f"{'W' if entry.writable else 'R'} {'U' if entry.user else 'S'}"
-    whose = "the VMM’s own page" if linear >= VMM_BASE and scene.virtualized else ""
+    whose = "the VMM’s own page" if linear >= VMM_BASE and scene.virtualized and scene.paging is None else ""
     says = Cell(f"stale: {verdict}", "trap", strong=True, tip=_STALE) if verdict else Cell(whose or "the same", "dim")
     lit: Role | None = "trap" if verdict else "now" if new else None
     cells = (
@@ -95,13 +102,27 @@ def _row(scene: Scene, at: int, entry: TlbEntry, verdict: str | None, *, new: bo
 def _verdict(scene: Scene, entry: TlbEntry) -> str | None:
     """What the tables the hardware walks say otherwise, or None; more rights in them do not make an entry wrong."""
     hardware = scene.hardware
+    linear = entry.vpn << paging.PAGE_SHIFT
+    if scene.paging is not None:
+        return _verdict_of_guest(scene, linear, entry)
     if not hardware.cr0 & CR0_PG:
         return None
-    linear = entry.vpn << paging.PAGE_SHIFT
     walk = look(scene.read_host, PagingMode(hardware.cr0, hardware.cr3, hardware.cr4), Gva(linear))
     if walk.error(write=False, user=False, wp=False) is not None:
         return "not present"
-    frame = _frame(walk, linear, pse=bool(hardware.cr4 & CR4_PSE))
+    return _against(walk, _frame(walk, linear, pse=bool(hardware.cr4 & CR4_PSE)), entry)
+
+
+def _verdict_of_guest(scene: Scene, linear: int, entry: TlbEntry) -> str | None:
+    """The same while a guest runs in non-root mode: by its own tables and the VMM's map, whoever walks them."""
+    walk = scene.look(linear)
+    if walk.error(write=False, user=False, wp=False) is not None:
+        return "not present"
+    frame = scene.hpa(walk.gpa & paging.FRAME)
+    return "no RAM" if frame is None else _against(walk, frame, entry)
+
+
+def _against(walk: GuestWalk, frame: int, entry: TlbEntry) -> str | None:
     if frame != entry.frame:
         return f"frame {hex32(frame)}"
     if entry.user and not walk.user:

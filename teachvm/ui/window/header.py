@@ -182,23 +182,31 @@ class Transport(QFrame):
         self.label.setFixedWidth(px(44))
 
 
-class TechniqueSwitch(QFrame):
-    """One segment per technique; a drop-down where there is no room for them."""
+class Switch(QFrame):
+    """One segment per choice; a drop-down where there is no room for them.
+
+    Args:
+        look: The window's look.
+        name: Object name; that of each segment begins with it.
+        title: What is chosen, for people.
+        keys: What the key of the first segment begins with; empty where there is none.
+    """
 
     chosen = Signal(str)
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, name: str, title: str, keys: str = "") -> None:
         super().__init__()
         self.look = look
-        self.setObjectName("technique")
-        self.setAccessibleName("Technique")
+        self._name, self._title, self._keys = name, title, keys
+        self.setObjectName(name)
+        self.setAccessibleName(title)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(1, 1, 1, 1)
         self._row.setSpacing(0)
         self._buttons: list[QToolButton] = []
         self.drop = QToolButton()
-        self.drop.setObjectName("technique-menu")
-        self.drop.setAccessibleName("Technique")
+        self.drop.setObjectName(f"{name}-menu")
+        self.drop.setAccessibleName(title)
         self.drop.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.drop.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.drop.setProperty("segment", "last")
@@ -206,24 +214,25 @@ class TechniqueSwitch(QFrame):
         self.menu = QMenu(self.drop)
         self.drop.setMenu(self.menu)
         self._row.addWidget(self.drop)
-        self._techniques: tuple[TechniqueView, ...] = ()
-        self._technique = ""
+        self._views: tuple[TechniqueView, ...] = ()
+        self._now = ""
         self.set_compact(False)
         look.changed.connect(self._restyle)
 
-    def show_techniques(self, techniques: tuple[TechniqueView, ...], technique: str) -> None:
-        """Show which techniques there are, and which one is in force."""
-        if (techniques, technique) == (self._techniques, self._technique):
+    def show_choices(self, views: tuple[TechniqueView, ...], now: str) -> None:
+        """Show which choices there are, and which one is in force; nothing where there is none."""
+        if (views, now) == (self._views, self._now):
             return
-        if techniques != self._techniques:
-            self._techniques = techniques
+        if views != self._views:
+            self._views = views
             self._build()
-        self._technique = technique
-        for button, view in zip(self._buttons, techniques, strict=True):
-            button.setChecked(view.id == technique)
-            self.look.dress(button, fonts.SMALL_STRONG if view.id == technique else fonts.SMALL)
-        self.drop.setText(next((view.name for view in techniques if view.id == technique), "Technique"))
-        self.setVisible(bool(techniques))
+        self._now = now
+        for button, view in zip(self._buttons, views, strict=True):
+            button.setChecked(view.id == now)
+            self.look.dress(button, fonts.SMALL_STRONG if view.id == now else fonts.SMALL)
+        self.drop.setText(next((view.name for view in views if view.id == now), self._title))
+        self.drop.setToolTip(f"{self._title}: {self.drop.text()}")
+        self.setVisible(bool(views))
 
     def _build(self) -> None:
         for button in self._buttons:
@@ -231,14 +240,15 @@ class TechniqueSwitch(QFrame):
             button.deleteLater()
         self._buttons = []
         self.menu.clear()
-        for at, view in enumerate(self._techniques):
+        for at, view in enumerate(self._views):
             button = QToolButton()
-            button.setObjectName(f"technique-{view.id}")
+            button.setObjectName(f"{self._name}-{view.id}")
             button.setText(view.label)
             button.setCheckable(True)
-            button.setProperty("segment", "last" if at + 1 == len(self._techniques) else "true")
+            button.setProperty("segment", "last" if at + 1 == len(self._views) else "true")
             button.setEnabled(view.available)
-            said = f"{view.name} (Alt+{at + 1})" + (f"\n{view.why}" if view.why else "")
+            key = f" ({self._keys}{at + 1})" if self._keys else ""
+            said = f"{view.name}{key}" + (f"\n{view.why}" if view.why else "")
             button.setToolTip(said)
             button.setAccessibleName(said.replace("\n", ". "))
             button.clicked.connect(lambda _checked=False, name=view.id: self._choose(name))
@@ -253,9 +263,9 @@ class TechniqueSwitch(QFrame):
         self.set_compact(not self.drop.isHidden())
 
     def _choose(self, name: str) -> None:
-        for button, view in zip(self._buttons, self._techniques, strict=True):
-            button.setChecked(view.id == self._technique)
-        if name != self._technique:
+        for button, view in zip(self._buttons, self._views, strict=True):
+            button.setChecked(view.id == self._now)
+        if name != self._now:
             self.chosen.emit(name)
 
     def set_compact(self, compact: bool) -> None:
@@ -283,7 +293,8 @@ class Header(QFrame):
         self.heading = Heading(look)
         self.chip = RunningChip(look)
         self.transport = Transport(look, actions)
-        self.technique = TechniqueSwitch(look)
+        self.technique = Switch(look, "technique", "Technique", "Alt+")
+        self.paging = Switch(look, "paging", "Page tables")
         self.rail_button = IconButton(look, "rail-toggle", "rail", "Fold the lesson text away, or bring it back")
         self.cards_button = IconButton(look, "cards-open", "cards", "Every card: put one on the stage")
         self.theme_button = IconButton(look, "theme-next", "moon", "Dark, light or high contrast")
@@ -292,7 +303,7 @@ class Header(QFrame):
         key = KEY_BY_ACTION["key-sheet"]
         self.keys_button = IconButton(look, "keys-open", "keyboard", f"{key.does} ({key.keys[0]})")
         self._icons = (self.rail_button, self.cards_button, self.theme_button, self.presenter_button, self.keys_button)
-        for child in (self.heading, self.chip, self.transport, self.technique, *self._icons):
+        for child in (self.heading, self.chip, self.transport, self.technique, self.paging, *self._icons):
             child.setParent(self)
         look.changed.connect(self._restyle)
         self._restyle()
@@ -304,8 +315,9 @@ class Header(QFrame):
         if not opened:
             self._view = HeaderView()
             self.heading.show_header(self._view)
-            self.technique.hide()
-            self.technique.show_techniques((), "")
+            for switch in (self.technique, self.paging):
+                switch.hide()
+                switch.show_choices((), "")
         self.arrange()
 
     def show_header(self, view: HeaderView) -> None:
@@ -314,7 +326,8 @@ class Header(QFrame):
             return
         self._view = view
         self.heading.show_header(view)
-        self.technique.show_techniques(view.techniques, view.technique)
+        self.technique.show_choices(view.techniques, view.technique)
+        self.paging.show_choices(view.pagings, view.paging)
         self.arrange()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -329,16 +342,17 @@ class Header(QFrame):
         right = width - px(14) - icon * len(self._icons)
         for at, button in enumerate(self._icons):
             button.setGeometry(right + icon * at, (high - icon) // 2, icon, icon)
-        roomy = width >= px(1440)
-        self.technique.set_compact(not roomy)
-        self.technique.drop.setToolTip(f"Technique: {self.technique.drop.text()}")
         self.chip.wide = width >= px(1280)
         self.transport.set_level(2 if width >= px(1180) else 1 if width >= px(1000) else 0)
-        wide = self.technique.full_width() if roomy else self.technique.drop.sizeHint().width() + 4
-        if self.technique.isVisibleTo(self):
-            tall = px(32)
-            right -= wide + px(10)
-            self.technique.setGeometry(right, (high - tall) // 2, wide, tall)
+        crowded = 260 if self.paging.isVisibleTo(self) else 0
+        for switch, needed in ((self.technique, 1440 + crowded), (self.paging, 1180)):
+            roomy = width >= px(needed)
+            switch.set_compact(not roomy)
+            wide = switch.full_width() if roomy else switch.drop.sizeHint().width() + 4
+            if switch.isVisibleTo(self):
+                tall = px(32)
+                right -= wide + px(10)
+                switch.setGeometry(right, (high - tall) // 2, wide, tall)
         hint = self.transport.sizeHint()
         left_room = right - px(12)
         x = min((width - hint.width()) // 2, left_room - hint.width())

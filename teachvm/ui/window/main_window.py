@@ -29,7 +29,7 @@ from teachvm.ui.window.lesson_page import LessonPage
 from teachvm.ui.window.library import Library
 from teachvm.ui.window.opening import CannotOpenError, LessonWatcher, open_guest, open_session
 from teachvm.ui.window.presenter import NotesWindow, PressedKey
-from teachvm.vmm.techniques import Technique
+from teachvm.vmm.techniques import Paging, Technique
 
 SAVE_AFTER_MS = 300
 """How long after the last key of an answer it is written to disk; leaving the lesson writes it at once."""
@@ -88,6 +88,7 @@ class MainWindow(QWidget):
         self.header.heading.acted.connect(self._heading)
         self.header.transport.speed_changed.connect(self._set_speed)
         self.header.technique.chosen.connect(self.set_technique)
+        self.header.paging.chosen.connect(self.set_paging)
         self.header.rail_button.clicked.connect(self.toggle_rail)
         self.header.cards_button.clicked.connect(self.show_palette)
         self.header.theme_button.clicked.connect(self.next_theme)
@@ -109,7 +110,7 @@ class MainWindow(QWidget):
             **{name: self._on(name, methodcaller("back", grain)) for name, grain in BACK.items()},
             "run-until": self._on("run-until", lambda _bridge: self.page.until.open()),
             "stop": self._on("stop", lambda bridge: bridge.stop()),
-            "reset": self._on("reset", self._reset),
+            "reset": self._on("reset", lambda bridge: bridge.change(bridge.session.reset)),
             "breakpoint": self._on("breakpoint", lambda _bridge: self._breakpoint()),
             "compare": self._on("compare", lambda bridge: bridge.compare()),
             "undo-edit": self._on("undo-edit", lambda bridge: bridge.change(bridge.session.undo_edit)),
@@ -276,14 +277,12 @@ class MainWindow(QWidget):
     def set_technique(self, name: str) -> None:
         """Run the same guests another way."""
         if self.bridge is not None:
-            self.bridge.stop()
-            self.bridge.session.set_technique(Technique(name))
-            self.bridge.resume()
+            self.bridge.change(partial(self.bridge.session.set_technique, Technique(name)))
 
-    def _reset(self, bridge: SessionBridge) -> None:
-        bridge.stop()
-        bridge.session.reset()
-        bridge.resume()
+    def set_paging(self, name: str) -> None:
+        """Let somebody else translate guest-physical addresses, from this moment on."""
+        if self.bridge is not None:
+            self.bridge.change(partial(self.bridge.session.set_paging, Paging(name)))
 
     def _breakpoint(self) -> None:
         address = self.page.selected_address()

@@ -24,6 +24,7 @@ from teachvm.vmm.events import FaultClassified, InstructionDecoded, InstructionE
 from teachvm.vmm.faults import FaultKind
 from teachvm.vmm.vmx.events import NestedFilled, VmExited
 from teachvm.vmm.vmx.exits import (
+    FAULTING,
     HARDWARE_EXCEPTION,
     INTERRUPTION_VALID,
     REEXECUTED,
@@ -83,6 +84,7 @@ class ExitHandling(Monitor):
         self._told = False
         """The instruction being emulated was told by an exit: its faults are injected."""
         vm.vcpu.cpu.deliver = self._deliver
+        vm.vcpu.left = self.processor.taken
 
     def _resume(self) -> None:
         """Enter the guest."""
@@ -90,16 +92,11 @@ class ExitHandling(Monitor):
 
     # ---- exits ---------------------------------------------------------------------------------
 
-    def _take_back(self, cause: VmExit | None) -> None:
-        """The processor is in root mode again, and the VCPU has the guest's registers."""
-        self._virtual.take()
-        if cause is not None:
-            self.vcpu.cpu.trap_pending = False
-        self.processor.leave(cause)
-
     def _exited(self, cause: VmExit) -> bool:
         """Act on an exit; true if the guest is to go on now."""
-        self._take_back(cause)
+        self._virtual.take()
+        self.vcpu.cpu.trap_pending = False
+        self.processor.leave(cause)
         self.vm.service()
         match cause.reason:
             case ExitReason.EXTERNAL_INTERRUPT:
@@ -197,13 +194,13 @@ class ExitHandling(Monitor):
         return self._emulate(None) if interrupted is None else self._deliver_in_software(interrupted)
 
     def _interrupted(self) -> Event | None:
-        """The event in whose delivery the exit came; None if resuming the guest causes it again by itself."""
+        """The event in whose delivery the exit came; a fault in that of INT n belongs to the instruction instead."""
         event = Event.unpack(self.structure.read(Field.VECTORING), self.structure.read(Field.VECTORING_ERROR))
-        return None if event is None or event.type in REEXECUTED else event
+        return None if event is None or event.type in FAULTING else event
 
     def _again(self, interrupted: Event | None) -> bool:
-        """What was in the way is gone: the event is injected once more."""
-        if interrupted is not None:
+        """What was in the way is gone: the event is injected once more, or its instruction executed again."""
+        if interrupted is not None and interrupted.type not in REEXECUTED:
             self._inject(interrupted, None)
         return True
 
@@ -230,7 +227,8 @@ class ExitHandling(Monitor):
     def _deliver_in_software(self, event: Event) -> bool:
         """Deliver an event the hardware cannot: its frame meets a table under a write trace, a device, or a fault."""
         cpu = self.vcpu.cpu
-        self.vcpu.deliver(cpu, event.interruption(cpu.eip))
+        length = self.structure.read(Field.EXIT_LENGTH) if event.type in REEXECUTED else 0
+        self.vcpu.deliver(cpu, event.interruption(cpu.eip + length & 0xFFFF_FFFF))
         self._reflected()
         return True
 

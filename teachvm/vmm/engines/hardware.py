@@ -118,8 +118,7 @@ class HardwareAssist(ExitHandling):
             self._interpret(EntryReason.NOT_HOLDABLE)
 
     def _stop(self, stop: CpuStopped) -> None:
-        if self.vcpu.in_guest:
-            self._take_back(None)
+        self.vcpu.take_back()
         super()._stop(stop)
 
     # ---- into the hardware ---------------------------------------------------------------------
@@ -128,10 +127,13 @@ class HardwareAssist(ExitHandling):
         """Write what changed into the structure, set the timer, and enter."""
         vm, vcpu, cpu = self.vm, self.vcpu, self.vcpu.cpu
         window = vm.board.pic.pending
+        # Another shadow directory, also for another CR0.WP, means that no translation made from the last one holds.
+        shadowed = self._virtual.paging is Paging.SHADOW
+        moved = shadowed and vm.shadow.activate(vcpu.mode) != self.structure.read(Field.GUEST_CR3)
         written = set_guest(self.structure, self._virtual, vm.shadow, window=window)
         if self.host.on_cpu != vm.name:
             self._switch()
-        elif vcpu.flush:
+        elif vcpu.flush or moved:
             self.hardware.flush_tlb("cr3")
         vcpu.flush = False
         costs = self.host.costs
@@ -195,8 +197,7 @@ class HardwareAssist(ExitHandling):
         """Let somebody else translate guest-physical addresses from now on; the guest sees nothing of it."""
         if paging is self._virtual.paging:
             return
-        if self.vcpu.in_guest:
-            self._take_back(None)
+        self.vcpu.take_back()
         self.drop_derived()
         self.vm.shadow.retire()
         self._virtual.paging = paging

@@ -59,6 +59,8 @@ TYPE_NAMES: Final = {
     PRIVILEGED_SOFTWARE: "privileged software exception",
     SOFTWARE_EXCEPTION: "software exception",
 }
+FAULTING: Final = frozenset((SOFTWARE_INTERRUPT, SOFTWARE_EXCEPTION))
+"""Types of which a fault during delivery is the instruction's own."""
 REEXECUTED: Final = frozenset((SOFTWARE_INTERRUPT, PRIVILEGED_SOFTWARE, SOFTWARE_EXCEPTION))
 """Types whose instruction stands at the guest's EIP still: resuming executes it again."""
 

@@ -38,6 +38,7 @@ from teachvm.vmm.vmx.exits import (
     IO_IN,
     IO_REP,
     IO_STRING,
+    REEXECUTED,
     Event,
     ExitReason,
     VmExit,
@@ -117,16 +118,15 @@ class NonRoot:
                 raise self._ended(stop) from stop
             structure.write(Field.ENTRY_INTERRUPTION, 0)
 
-    def leave(self, cause: VmExit | None) -> None:
-        """VM exit: say why, save the guest's state, load the host's.
+    def leave(self, cause: VmExit) -> None:
+        """VM exit: say why, save the guest's state, load the host's."""
+        self._say(cause)
+        self.cpu.trap_pending = False  # met by an instruction that is not done, or in a frame that is not pushed
+        self.taken()
 
-        Args:
-            cause: None when the VMM took the processor back between two instructions by itself.
-        """
+    def taken(self) -> None:
+        """Save the guest's state and load the host's: all there is to it when the VMM itself stops the guest."""
         cpu, write = self.cpu, self.structure.write
-        if cause is not None:
-            self._say(cause)
-            cpu.trap_pending = False  # met by an instruction that is not done, or in a frame that is not pushed
         write(Field.ENTRY_INTERRUPTION, 0)
         self._guest_cr0 = cpu.cr0
         self.structure.set_guest(guest_area(cpu, cpu.cr0, cpu.cr3, cpu.cr4))
@@ -144,7 +144,10 @@ class NonRoot:
         write(Field.EXIT_ERROR, 0 if cause.event is None else cause.event.error or 0)
         write(Field.VECTORING, 0 if interrupted is None else interrupted.information)
         write(Field.VECTORING_ERROR, 0 if interrupted is None else interrupted.error or 0)
-        write(Field.EXIT_LENGTH, 0 if cause.operation is None else cause.operation.length)
+        length = 0 if cause.operation is None else cause.operation.length
+        if vectoring is not None and interrupted is not None and interrupted.type in REEXECUTED:
+            length = vectoring.eip - cpu.eip & MASK32
+        write(Field.EXIT_LENGTH, length)
         write(Field.GUEST_LINEAR, cause.linear)
         write(Field.GUEST_PHYSICAL, cause.gpa)
 

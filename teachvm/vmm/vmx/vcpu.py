@@ -7,6 +7,7 @@ Source: Intel SDM Vol. 3C, §24.4: general registers, CR2 and DR0 to DR3 and DR6
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from teachvm.host.host import Host
@@ -27,12 +28,15 @@ class NonRootVcpu(Vcpu):
     """
 
     STATE: ClassVar[tuple[str, ...]] = (*Vcpu.STATE, "paging")
+    DERIVED: ClassVar[tuple[str, ...]] = (*Vcpu.DERIVED, "left")
 
     def __init__(
         self, name: str, host: Host, memory: GuestMemory, board: Board, shadow: ShadowTables, paging: Paging
     ) -> None:
         super().__init__(name, host, memory, board, shadow)
         self.paging = paging
+        self.left: Callable[[], None] = _nothing
+        """Brings the processor back to root mode when the VMM stops the guest from outside."""
 
     def enterable(self) -> bool:
         """Whether VM entry would accept the state: protected mode, and a privilege level that SS agrees with."""
@@ -58,6 +62,12 @@ class NonRootVcpu(Vcpu):
             cpu.arm()
         self.in_guest = False
 
+    def take_back(self) -> None:
+        """Stop the guest between two of its instructions, from outside."""
+        if self.in_guest:
+            self.take()
+            self.left()
+
     def give(self) -> None:
         """Put into the hardware what the control structure does not hold."""
         hardware, cpu = self._hardware, self.cpu
@@ -67,3 +77,7 @@ class NonRootVcpu(Vcpu):
             hardware.dr[:] = cpu.dr
             hardware.arm()
         self.in_guest = True
+
+
+def _nothing() -> None:
+    """There is no control structure yet."""
