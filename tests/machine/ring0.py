@@ -37,6 +37,7 @@ from tests.machine.pc import (
     DIRECTORY,
     GDT,
     IDT,
+    KERNEL_DATA,
     LDT_SELECTOR,
     STACK,
     STUB_BYTES,
@@ -50,7 +51,9 @@ from tests.machine.pc import (
 )
 from tests.machine.pc import LDT as LDT_BASE
 
-CASES: Final = 1_200
+CASES: Final = 1_500
+FIRST_DEBUG: Final = 1_200
+"""From this number on it is about breakpoints."""
 MOST_STEPS: Final = 40
 FIRST_FREE: Final = 0x60
 CODE_BASE: Final = 0x4_0000
@@ -187,8 +190,74 @@ def _tables(rng: random.Random, case: Case) -> None:
             put((DIRECTORY + 0x1000 + 4 * page, (page << 12 | rng.choice((0x66, 0x65, 0x63))).to_bytes(4, "little")))
 
 
+def _breakpoints(rng: random.Random, *, stepping: bool) -> str:
+    """Load the debug registers: breakpoints on the program's labels and on its data.
+
+    None where a handler's frame is pushed: whether one #DB clears the B bits of the last is left to the processor. And
+    none on labels while single-stepping: Bochs reports both in one #DB, where by the manual's priorities the trap comes
+    first.
+    """
+    text, dr7 = "", 0x400
+    for number in range(rng.choice((1, 1, 2, 4))):
+        kind, length = rng.choice((1, 3) if stepping else (0, 0, 1, 1, 3)), rng.choice((0, 1, 3))
+        place = f".l{rng.randrange(5)}" if not kind else str(DATA + rng.randrange(12))
+        field = kind | (length << 2 if kind else 0)
+        dr7 |= rng.choice((1, 2, 3)) << 2 * number | field << 16 + 4 * number
+        text += f"mov eax, {place}\nmov dr{number}, eax\n"
+    return f"{text}mov eax, {dr7}\nmov dr7, eax\n"
+
+
+def _touch(rng: random.Random) -> str:
+    """An instruction near the breakpoints."""
+    at = f"[{DATA + rng.randrange(-2, 14)}]"
+    return rng.choice(
+        (
+            f"mov {at}, al",
+            f"mov {at}, ax",
+            f"mov {at}, edx",
+            f"mov eax, {at}",
+            f"inc dword {at}",
+            f"cmp {at}, cx",
+            f"xchg {at}, edx",
+            f"push dword {at}",
+            f"pop dword {at}",
+            f"bts dword {at}, 3",
+            f"lea edx, {at}",
+            "push eax",
+            "pop edx",
+            "pusha\npopa",
+            f"mov esi, {DATA}\nmov edi, {DATA + 4}\nmov ecx, 6\nrep movsb",
+            f"mov edi, {DATA - 6}\nmov ecx, 5\nrep stosd",
+            f"mov word {at}, {KERNEL_DATA}\nmov ss, {at}\nnop",
+            "call .l4",
+            "int 0x41",
+            "enter 4, 0\nleave",
+            "jmp .l4",
+        )
+    )
+
+
+def _make_debug(number: int) -> Case:
+    rng = random.Random(f"debug {number}")
+    case = Case(number, 0, rng.random() < 0.3, "")
+    gate = Gate(8, STUBS + STUB_BYTES * 0x41, rng.choice((INTERRUPT_GATE_32, TRAP_GATE_16)), 0, True)
+    case.memory.append((IDT + 8 * 0x41, gate.pack()))
+    if case.paging:
+        identity = b"".join((page << 12 | 0x67).to_bytes(4, "little") for page in range(1024))
+        case.memory.append((DIRECTORY + 0x1000, identity))
+    flags = rng.choice((0, 0, 0, 0x100, 0x1_0000))
+    switch = f"pushfd\nor dword [esp], {flags}\npopfd\n" if flags == 0x100 else ""
+    if flags == 0x1_0000:
+        switch = "pushfd\nor dword [esp], 0x10000\npush cs\npush dword .l0\niretd\n"
+    body = "\n".join(f".l{index}: {_touch(rng)}" for index in range(5))
+    case.source = f"{_breakpoints(rng, stepping=flags == 0x100)}xor eax, eax\n{switch}{body}\nmov eax, dr6\nint 0x30"
+    return case
+
+
 def make(number: int) -> Case:
     """A case by its number: the same in every process."""
+    if number >= FIRST_DEBUG:
+        return _make_debug(number)
     rng = random.Random(f"ring0 {number}")
     ring = rng.choice((0, 0, 1, 3, 3))
     case = Case(number, ring, rng.random() < 0.35, "")
@@ -204,13 +273,13 @@ def make(number: int) -> Case:
     return case
 
 
-def outcome(regs: list[int], eip: int, selectors: list[int], cr2: int, before: bytes, after: bytes) -> str:
+def outcome(regs: list[int], eip: int, selectors: list[int], cr2: int, dr6: int, before: bytes, after: bytes) -> str:
     """The state of a halted processor in one line, with every changed byte of tables and stacks in a hash."""
     changed = [(at, byte) for at, (was, byte) in enumerate(zip(before, after, strict=True)) if was != byte]
     digest = hashlib.blake2b(repr(changed).encode(), digest_size=4).hexdigest()
     vector = (eip - STUBS) // STUB_BYTES
     registers = " ".join(f"{value:x}" for value in (*regs[:4], regs[4]))
-    return f"{vector:02x} {registers} {' '.join(f'{s:x}' for s in selectors)} {cr2:x} {digest}"
+    return f"{vector:02x} {registers} {' '.join(f'{s:x}' for s in selectors)} {cr2:x} {dr6 & 0xE00F:x} {digest}"
 
 
 def ours(case: Case) -> str:
@@ -224,7 +293,7 @@ def ours(case: Case) -> str:
             if cpu.halted:
                 after = pc.memory.read_bytes(0, COMPARED)
                 selectors = [segment.selector for segment in cpu.segs]
-                return outcome(list(cpu.regs), cpu.eip, selectors, cpu.cr2, before, after)
+                return outcome(list(cpu.regs), cpu.eip, selectors, cpu.cr2, cpu.dr[6], before, after)
     except CpuStopped as stop:
         return stop.reason.value
     return "goes on"
@@ -310,7 +379,7 @@ class Bochs:
         regs = [value & 0xFFFF_FFFF for value in (state.rax, state.rcx, state.rdx, state.rbx, state.rsp)]
         selectors = [getattr(state, name).selector for name in ("es", "cs", "ss", "ds", "fs", "gs")]
         after = b"".join(bytes(self.memory.phy_read(address, 0x1000)) for address in range(0, COMPARED, 0x1000))
-        return outcome(regs, state.rip, selectors, state.cr2, before, after)
+        return outcome(regs, state.rip, selectors, state.cr2, state.dr6, before, after)
 
 
 def theirs(number: int) -> str:

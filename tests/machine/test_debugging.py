@@ -12,7 +12,7 @@ from teachvm.isa.control import CR4_DE, DR6_B, DR6_BS, DR7_GD, BreakOn
 from teachvm.isa.flags import RF, TF
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.debugging import Watched
-from tests.machine.pc import CODE, DATA, DONE, KERNEL_STACK, STACK, Caught, Pc
+from tests.machine.pc import CODE, DATA, DONE, GDT, IDT, KERNEL_STACK, STACK, USER_DATA, Caught, Pc
 from tests.machine.tiers.test_tiers import _program as random_program
 from tests.machine.tiers.test_tiers import machine, run, state
 
@@ -153,6 +153,16 @@ def test_a_breakpoint_on_the_stack_of_a_handler_is_met_when_its_frame_is_pushed(
     assert caught.vector == DONE
     pc.step()
     assert pc.frame(DB).cs & 3 == 0
+    assert hits(pc) == 1
+
+
+@pytest.mark.parametrize(("table", "source"), [(GDT + USER_DATA - 3, "mov ds, bx"), (IDT + 8 * DONE, "int 0x30")])
+def test_a_breakpoint_on_a_descriptor_is_met_however_often_it_was_read_before(pc: Pc, table: int, source: str) -> None:
+    for _ in range(3):
+        assert pc.run(f"mov ebx, {USER_DATA}\n{source}\nnop\nint 0x30", ring=3).vector == DONE
+    arm(pc, 0, table, BreakOn.ACCESS, 8)
+    pc.run(f"mov ebx, {USER_DATA}\n{source}\nnop\nint 0x30", ring=3)
+    pc.step(2)
     assert hits(pc) == 1
 
 
