@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from teachvm.app import speed
 from teachvm.app.control import Direction
 from teachvm.app.session import Session
+from teachvm.app.wording import Editable
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
 
@@ -94,6 +95,12 @@ class SessionBridge(QObject):
         """Run, either way, until something is so."""
         self._rest()
         self.session.run_until(text, direction)
+        self.resume()
+
+    def find_origin(self, what: Editable) -> None:
+        """Go to where a value was written last, or changed last."""
+        self._rest()
+        self.session.find_origin(what)
         self.resume()
 
     def compare(self) -> None:

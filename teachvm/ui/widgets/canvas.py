@@ -59,12 +59,14 @@ def tip_html(tip: Tip, look: Look, more: str = "") -> str:
 class Canvas(QWidget):
     """A widget painted from marks. Subclasses say what they look like in `compose`.
 
-    `followed` carries the link of an activated spot, `acted` the name of an activated action, `valued` an edited value.
+    `followed` carries the link of an activated spot, `acted` the name of an activated action, `valued` an edited value,
+    `wondered` a value somebody wants to know the origin of.
     """
 
     followed = Signal(object)
     acted = Signal(str)
     valued = Signal(object, str)
+    wondered = Signal(object)
 
     fills = False
     """Whether it wants all the height its card can give."""
@@ -298,7 +300,7 @@ class Canvas(QWidget):
         super().focusOutEvent(event)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Copy what is under the pointer, in any radix."""
+        """Copy what is under the pointer, in any radix, or ask where it comes from."""
         spot = self.spot_at(event.pos())
         if spot is None or not (spot.copy or spot.value is not None):
             return
@@ -307,8 +309,15 @@ class Canvas(QWidget):
         menu.deleteLater()
 
     def copy_menu(self, spot: Spot) -> QMenu:
-        """The menu that copies a spot's text and value."""
+        """The menu that copies a spot's text and value, and asks the past about a value of the machine."""
         menu = QMenu(self)
+        what = spot.edit
+        if what is not None:
+            words = "Who wrote this last?" if what.kind in ("memory", "entry") else "When did this change last?"
+            asked = QAction(words, menu)
+            asked.triggered.connect(lambda _checked=False: self.wondered.emit(what))
+            menu.addAction(asked)
+            menu.addSeparator()
         choices = [("text", spot.copy)] if spot.copy else []
         choices += list(radixes(spot.value)) if spot.value is not None else []
         for name, text in choices:

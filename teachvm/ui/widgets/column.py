@@ -86,6 +86,7 @@ class BlockColumn(QScrollArea):
     break_toggled = Signal(int)
     typed = Signal(str, str)
     valued = Signal(object, str)
+    wondered = Signal(object)
     edited = Signal(str, str)
 
     def __init__(self, look: Look, name: str) -> None:
@@ -127,7 +128,7 @@ class BlockColumn(QScrollArea):
             self.blocks.append(widget)
 
     def _connect(self, widget: QWidget) -> None:
-        for name in ("followed", "sought", "break_toggled", "typed", "edited", "valued"):
+        for name in ("followed", "sought", "break_toggled", "typed", "edited", "valued", "wondered"):
             signal = getattr(widget, name, None)
             if signal is not None:
                 signal.connect(getattr(self, name))

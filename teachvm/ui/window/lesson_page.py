@@ -71,6 +71,7 @@ class LessonPage(QWidget):
         self.stage.typed.connect(self._type)
         self.stage.edited.connect(self._edit)
         self.stage.valued.connect(self._change_value)
+        self.stage.wondered.connect(self._find_origin)
         self.panel.asked.connect(self._ask)
         self.panel.removed.connect(self._remove_stop)
         self.panel.sized.connect(self._set_memory)
@@ -242,6 +243,10 @@ class LessonPage(QWidget):
             case _:
                 lab.go_to(place, "memory" if verb == "memory" else "")
         bridge.poke()
+
+    def _find_origin(self, what: Editable) -> None:
+        if self.bridge is not None:
+            self.bridge.find_origin(what)
 
     def _run_until(self, text: str, direction: Direction) -> None:
         if self.bridge is not None:

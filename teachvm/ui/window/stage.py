@@ -25,6 +25,7 @@ class Stage(QWidget):
     break_toggled = Signal(int)
     typed = Signal(str, str)
     valued = Signal(object, str)
+    wondered = Signal(object)
     edited = Signal(str, str)
     changed = Signal()
 
@@ -98,6 +99,7 @@ class Stage(QWidget):
             found.body.break_toggled.connect(self.break_toggled)
             found.body.typed.connect(self.typed)
             found.body.valued.connect(self.valued)
+            found.body.wondered.connect(self.wondered)
             found.body.edited.connect(self.edited)
             found.maximise.connect(self.maximise)
             found.closed.connect(self.toggle)
