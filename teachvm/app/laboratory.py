@@ -119,7 +119,7 @@ class Laboratory(Session):
         scene, several = self.scene, len(self.control.world.guests) > 1
         rows = []
         for at, point in enumerate(self.control.focus.watchpoints):
-            how = "read or written" if point.reads else "written"
+            how = "used" if point.reads else "written"
             whose = f"{point.vm} · " if several else ""
             name = scene.name_at(point.linear) or hex32(point.linear)
             rows.append(PanelRow(f"watch {at}", f"{whose}{name}", f"{point.size} bytes {how}"))

@@ -338,7 +338,7 @@ class MainWindow(QWidget):
         hall = not self.look.hall
         self.look.set_hall(hall)
         self.notes.show_rail(self.page.rail.view)
-        self.notes.setVisible(hall and self.bridge is not None)
+        self.notes.setVisible(hall and self.lesson is not None)
         if hall:
             self.activateWindow()
         self.header.presenter_button.setChecked(hall)

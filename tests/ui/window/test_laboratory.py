@@ -171,6 +171,28 @@ def test_a_value_is_changed_by_keyboard_and_escape_leaves_it(lab: MainWindow) ->
     assert canvas.hasFocus()
 
 
+def test_a_page_table_entry_is_changed_on_the_walk_card(window: MainWindow) -> None:
+    assert window.open_laboratory("tinyos")
+    settle(window)
+    write(window, "sched_lock", "break")
+    run(window)
+    lab = session(window)
+    lab.go_to("sched_lock", "guest-walk")
+    window.page.stage.maximise("guest-walk")
+    window.refresh()
+    settle(window)
+    entry = lab.scene.look(lab.scene.linear_eip)
+    assert entry.pte is not None
+    at = lab.scene.linear_eip >> 12 & 0x3FF
+    change(window, "guest-walk", f"{at} ", "A=0 W=0")
+    changed = lab.scene.look(lab.scene.linear_eip).pte
+    assert changed is not None
+    assert changed & ~0x20 == entry.pte & ~0x22
+    window.actions_by_name["undo-edit"].trigger()
+    settle(window)
+    assert lab.scene.look(lab.scene.linear_eip).pte == entry.pte
+
+
 def test_a_value_the_processor_would_not_take_is_refused_in_one_line(lab: MainWindow) -> None:
     change(lab, "registers", "CR0", "0")
     assert "CR0.PE has to stay set" in lab.page.banner.text.text()
