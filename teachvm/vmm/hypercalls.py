@@ -7,8 +7,8 @@ program goes through a gate of the real IDT straight to the kernel.
 
 Page tables: the guest's tables hold guest-physical frames and lie in its own memory; the hardware walks the VMM's
 copies of them, which only ever map frames the guest owns, whatever the guest writes. The guest announces what it
-changes, many entries with one call; each is checked, and the copy is corrected before the guest goes on, so that no
-write trap and no hidden fault is needed for it.
+changes, many entries with one call, and each directory before it is used; each entry is checked, and the copy is
+corrected before the guest goes on, so that what it says it will use costs neither a write trap nor a hidden fault.
 
 Source: Barham et al., "Xen and the Art of Virtualization", SOSP 2003, §3; the interface of Xen's 32-bit guests.
 Deviation: in Xen's direct paging the guest's tables hold machine frames and the hardware walks them themselves; here
@@ -98,8 +98,8 @@ class Hypercall(IntEnum):
         5,
         "set-page-table",
         ("directory",),
-        "hypercall",
-        "Use another page directory: in place of CR3, and of turning paging on.",
+        "update",
+        "Use another page directory, which is checked the first time: in place of CR3, and of turning paging on.",
         f"{_XEN}, §3.3.3 virtual address translation",
     )
     MMU_UPDATE = (

@@ -20,6 +20,7 @@ WORLDS = (
     (Technique.BARE_METAL, 1),
     (Technique.TRAP_AND_EMULATE, 1),
     (Technique.TRAP_AND_EMULATE, 2),
+    (Technique.PARAVIRTUAL, 1),
 )
 
 

@@ -37,7 +37,7 @@ from teachvm.vmm.hypercalls import (
     Hypercall,
 )
 from teachvm.vmm.memory.walk import look
-from teachvm.vmm.region import GUEST_SLOTS, VMM_BASE
+from teachvm.vmm.region import DIRECTORY_INDEX, GUEST_SLOTS, VMM_BASE
 
 if TYPE_CHECKING:
     from teachvm.vmm.engines.paravirtual import Paravirtual
@@ -119,7 +119,7 @@ def _set_page_table(engine: Paravirtual, directory: int) -> Served:
     cpu = engine.vcpu.cpu
     cpu.cr0 |= CR0_PG | CR0_WP
     cpu.write_cr3(directory)
-    return NOTHING
+    return Served(0, items=_adopt(engine, Gfn(directory >> PAGE_SHIFT)))
 
 
 def _mmu_update(engine: Paravirtual, updates: int, count: int) -> Served:
@@ -138,14 +138,43 @@ def _mmu_update(engine: Paravirtual, updates: int, count: int) -> Served:
     return Served(count, items=count)
 
 
-def _correct(engine: Paravirtual, entries: list[int]) -> None:
-    """Write the VMM's entry for each that changed and belongs to the address space in use, before anybody misses it."""
+def _adopt(engine: Paravirtual, directory: Gfn) -> int:
+    """Check a directory that was not used before: programs' pages that were said to be used get the VMM's entries.
+
+    The kernel's tables, which all directories share, are only linked.
+
+    Returns:
+        How many entries were written.
+    """
+    vm = engine.vm
+    if vm.shadow.knows(directory):
+        return 0
+    entries: list[int] = []
+    for pde in _entries(engine, directory)[:DIRECTORY_INDEX]:
+        table = Gfn(pde >> PAGE_SHIFT)
+        if pde & P and vm.memory.is_ram(table) and len(entries) < MOST_UPDATES:
+            used = [index for index, pte in enumerate(_entries(engine, table)) if pte & P and pte & paging.A]
+            shown = used if pde & paging.US else used[:1]
+            entries += [(table << PAGE_SHIFT) + index * ENTRY_SIZE for index in shown]
+    return _correct(engine, entries[:MOST_UPDATES])
+
+
+def _entries(engine: Paravirtual, table: Gfn) -> tuple[int, ...]:
+    return struct.unpack(f"<{ENTRIES}I", engine.vm.memory.read_bytes(table << PAGE_SHIFT, PAGE_SIZE))
+
+
+def _correct(engine: Paravirtual, entries: list[int]) -> int:
+    """Write the VMM's entry for each that belongs to the address space in use, before anybody misses it.
+
+    Returns:
+        How many were written.
+    """
     vm, mode = engine.vm, engine.vcpu.mode
     directory = mode.directory
     if directory is None or not entries:
-        return
-    tables = struct.unpack(f"<{ENTRIES}I", vm.memory.read_bytes(directory << PAGE_SHIFT, PAGE_SIZE))
-    places = {pde >> PAGE_SHIFT: high for high, pde in enumerate(tables) if pde & P}
+        return 0
+    done = 0
+    places = {pde >> PAGE_SHIFT: high for high, pde in enumerate(_entries(engine, directory)) if pde & P}
     for entry in entries:
         high = places.get(entry >> PAGE_SHIFT)
         if high is None:
@@ -156,6 +185,7 @@ def _correct(engine: Paravirtual, entries: list[int]) -> None:
         if linear < VMM_BASE and allowed and walk.accessed and vm.memory.is_ram(Gfn(walk.gpa >> PAGE_SHIFT)):
             vm.shadow.activate(mode)
             filled = vm.shadow.fill(linear, walk, write=walk.dirty and walk.writable, wp=mode.wp)
+            done += 1
             engine.recorder.mark(
                 ShadowFilled,
                 vm=vm.name,
@@ -164,6 +194,7 @@ def _correct(engine: Paravirtual, entries: list[int]) -> None:
                 hpa=filled & paging.FRAME,
                 entry=filled,
             )
+    return done
 
 
 def _release_table(engine: Paravirtual, table: int) -> Served:

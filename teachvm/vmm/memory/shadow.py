@@ -213,6 +213,10 @@ class ShadowTables:
         else:
             self._forget(tables, directories, "flood")
 
+    def knows(self, gfn: Gfn) -> bool:
+        """Whether a guest directory has a shadow."""
+        return any(key.gfn == gfn for key in self.directories)
+
     def announced(self, gfn: Gfn) -> None:
         """The store just reported was announced by the guest: the page is a table still, however often it changes."""
         self.floods.pop(gfn, None)

@@ -18,7 +18,7 @@ from teachvm.trace.moment import Moment
 from teachvm.trace.timeline import Timeline
 from teachvm.vmm import hypercalls
 from teachvm.vmm.entries import EntryReason
-from teachvm.vmm.events import HypercallMade, VmmEntered
+from teachvm.vmm.events import FaultClassified, FaultKind, HypercallMade, VmmEntered
 from teachvm.vmm.hypercalls import Hypercall
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
@@ -135,6 +135,15 @@ def test_updates_of_page_tables_come_in_batches() -> None:
     updates = [event for event in one.recorder.log.of(HypercallMade) if event.name == "mmu-update"]
     assert max(event.result or 0 for event in updates) >= 3
     assert all(event.result == dict(event.arguments)["count"] for event in updates)
+
+
+def test_pages_a_program_was_given_cost_no_hidden_fault() -> None:
+    one = world("tinyos", (("hello", 0), ("pages", 0)))
+    finished(one)
+    faults = list(one.recorder.log.of(FaultClassified))
+    assert {event.kind for event in faults if event.user} == {FaultKind.TRUE}
+    assert FaultKind.HIDDEN in {event.kind for event in faults}, "the kernel's own pages come as it touches them"
+    assert FaultKind.TRACE not in {event.kind for event in faults}
 
 
 def test_typing_reaches_a_program_as_an_event() -> None:
