@@ -42,6 +42,7 @@ KEYS: tuple[Key, ...] = (
     Key("go-to", ("Ctrl+G",), "Go to", "Go to an address, a symbol or an expression (laboratory)"),
     Key("undo-edit", ("Ctrl+Z",), "Undo", "Go back to the last value changed by hand, and take it back"),
     Key("redo-edit", ("Ctrl+Shift+Z",), "Redo", "Change the value again that was taken back last"),
+    Key("save-recording", ("Ctrl+S",), "Save recording", "Write what happened up to here as a recording"),
     Key("stop", ("Esc",), "Stop", "Stop whatever runs; always works"),
     Key("reset", ("F3",), "Reset", "Back to the first moment"),
     Key("compare", ("Ctrl+D",), "Compare", "Find the first thing this guest could see that differs from bare metal"),

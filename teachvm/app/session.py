@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 
-from teachvm.app import edits, errands
+from teachvm.app import edits, errands, recordings
 from teachvm.app.comparison import Comparison
 from teachvm.app.control import Control, Direction, Notice
 from teachvm.app.edits import EditError
@@ -31,6 +32,7 @@ from teachvm.vmm.vm import Vm
 from teachvm.vmm.vmx.vcpu import NonRootVcpu
 from teachvm.world.build import build
 from teachvm.world.inputs import ConsoleTyped, DerivedDropRequested, PagingChosen
+from teachvm.world.recording import RecordingError
 from teachvm.world.spec import SpecError, WorldSpec
 
 
@@ -187,6 +189,15 @@ class Session(ABC):
         elif self._errand is not None:
             self._run_errand(self._errand, keep_going)
         return self.running
+
+    def save_recording(self, path: Path) -> None:
+        """Write everything up to here as a recording; the notice says what came of it."""
+        try:
+            recordings.save(path, self.control.world, self.control.timeline, self._folder)
+        except (RecordingError, OSError) as error:
+            self.control.notice = Notice(f"The recording could not be saved: {error}.", failure=True)
+        else:
+            self.control.notice = Notice(f"Saved as {path.name}. `teachvm {path.name}` opens it, here or elsewhere.")
 
     # ---- errands -------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 
 import click
 
@@ -25,8 +26,12 @@ def open_lesson(context: click.Context, lesson: str | None, more: tuple[str, ...
       teachvm 3                  lesson 03
       teachvm trap-and-emulate   the same, by its id
       teachvm 3 --terminal       the same, without a window
+      teachvm it.json            a recording, at its end
     """  # noqa: D301 - \b is click's own mark for lines it must not fill
-    if lesson is not None:
+    from teachvm.app.recordings import is_recording
+
+    recording = None if lesson is None or not is_recording(Path(lesson)) else Path(lesson).resolve()
+    if lesson is not None and recording is None:
         _known(lesson, context)
     if more:
         raise click.UsageError(f"one lesson can be open, so '{' '.join(more)}' has no meaning here", context)
@@ -34,6 +39,8 @@ def open_lesson(context: click.Context, lesson: str | None, more: tuple[str, ...
         reason = None if terminal else screen.why_no_window()
     except screen.ScreenError as error:
         raise CommandError(str(error)) from error
+    if recording is not None:
+        return _open_recording(recording, reason or ("the terminal was asked for" if terminal else None))
     if terminal or reason is not None:
         from teachvm.cli.terminal import play
 
@@ -43,6 +50,22 @@ def open_lesson(context: click.Context, lesson: str | None, more: tuple[str, ...
     from teachvm.ui.application import run
 
     return run(lesson)
+
+
+def _open_recording(path: Path, reason: str | None) -> int:
+    from teachvm.app.headless import Wishes
+    from teachvm.app.recorded import Recorded
+    from teachvm.world.recording import RecordingError
+
+    try:
+        Recorded(path)  # before any window opens: what is wrong is said here
+    except RecordingError as error:
+        raise CommandError(f"{path.name}: {error}") from error
+    if reason is not None:
+        raise CommandError(f"{reason}; without a window, 'teachvm run {path.name}' replays the recording")
+    from teachvm.ui.application import run
+
+    return run(laboratory=(path.name, path.parent, Wishes()))
 
 
 def _known(word: str, context: click.Context) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from teachvm.app.control import Direction
 from teachvm.app.laboratory import Laboratory
@@ -243,6 +244,15 @@ class LessonPage(QWidget):
             case _:
                 lab.go_to(place, "memory" if verb == "memory" else "")
         bridge.poke()
+
+    def save_recording(self) -> None:
+        """Ask for a file, and write what happened up to here into it."""
+        if self.bridge is not None:
+            self.bridge.stop()
+            file, _kind = QFileDialog.getSaveFileName(self, "Save a recording", "recording.json", "Recordings (*.json)")
+            if file:
+                self.bridge.session.save_recording(Path(file))
+                self.bridge.poke()
 
     def _find_origin(self, what: Editable) -> None:
         if self.bridge is not None:

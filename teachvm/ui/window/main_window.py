@@ -108,6 +108,7 @@ class MainWindow(QWidget):
             "run-back": self._on("run-back", lambda bridge: bridge.run_back()),
             **{name: self._on(name, methodcaller("step", grain)) for name, grain in FORWARD.items()},
             **{name: self._on(name, methodcaller("back", grain)) for name, grain in BACK.items()},
+            "save-recording": self._on("save-recording", lambda _bridge: self.page.save_recording()),
             "run-until": self._on("run-until", lambda _bridge: self.page.until.open()),
             "stop": self._on("stop", lambda bridge: bridge.stop()),
             "reset": self._on("reset", lambda bridge: bridge.change(bridge.session.reset)),

@@ -11,12 +11,15 @@ from teachvm.app.headless import Wishes
 from teachvm.app.laboratory import Laboratory
 from teachvm.app.lesson_session import LessonSession
 from teachvm.app.progress import ProgressStore
+from teachvm.app.recorded import Recorded
+from teachvm.app.recordings import is_recording
 from teachvm.guest.image import GuestError
 from teachvm.isa.assembler.errors import AsmError
 from teachvm.lesson.catalogue import UnknownLessonError, find
 from teachvm.lesson.folder import LESSON_FILE
 from teachvm.lesson.loader import load
 from teachvm.lesson.problems import LessonError
+from teachvm.world.recording import RecordingError
 from teachvm.world.spec import SpecError
 
 SETTLE_MS = 150
@@ -60,7 +63,7 @@ def open_session(word: str, progress: ProgressStore, beat: int | None = None) ->
 
 
 def open_guest(guest: str, folder: Path | None, wishes: Wishes | None = None) -> Laboratory:
-    """Open a guest in the laboratory.
+    """Open a guest, or a recording, in the laboratory.
 
     Args:
         guest: A shipped guest's name, or a file in `folder`.
@@ -68,11 +71,13 @@ def open_guest(guest: str, folder: Path | None, wishes: Wishes | None = None) ->
         wishes: How it is run.
 
     Raises:
-        CannotOpenError: It is no guest, or cannot be run.
+        CannotOpenError: It is no guest and no recording, or cannot be run.
     """
     try:
+        if folder is not None and is_recording(folder / guest):
+            return Recorded(folder / guest)
         return Laboratory(guest, folder, wishes)
-    except (SpecError, GuestError, AsmError, OSError) as error:
+    except (RecordingError, SpecError, GuestError, AsmError, OSError) as error:
         raise CannotOpenError(_flat(str(error))) from error
 
 
