@@ -153,6 +153,7 @@ class Wishes:
         vms: How many copies of it, each in a VM of its own.
         load_at: Where a flat binary is put; 0 leaves it to the loader.
         paging: Who translates guest-physical addresses.
+        costs: Lines of the cost table that are otherwise.
     """
 
     technique: Technique | None = None
@@ -160,6 +161,7 @@ class Wishes:
     vms: int = 1
     load_at: int = 0
     paging: Paging = Paging.SHADOW
+    costs: tuple[tuple[str, int], ...] = ()
 
 
 _USUAL = Wishes()
@@ -186,7 +188,8 @@ def alone(guest: str, folder: Path | None = None, wishes: Wishes = _USUAL) -> Wo
         for name in _names(guest, wishes.vms)
     )
     needed = sum(vm.memory_bytes + VMM_RESERVE_BYTES for vm in vms)
-    return WorldSpec(HostSpec(memory_bytes=max(HostSpec().memory_bytes, -(-needed // MIB) * MIB), vms=vms))
+    memory = max(HostSpec().memory_bytes, -(-needed // MIB) * MIB)
+    return WorldSpec(HostSpec(memory_bytes=memory, vms=vms, costs=wishes.costs))
 
 
 def _names(guest: str, many: int) -> list[str]:

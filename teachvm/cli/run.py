@@ -10,7 +10,7 @@ import click
 
 from teachvm.cli.exits import CommandError, ExitCode
 from teachvm.cli.targets import GuestTarget, lesson_or_guest
-from teachvm.cli.wishes import guest_options, paging_of, technique_of, wishes_of
+from teachvm.cli.wishes import costs_of, guest_options, paging_of, technique_of, wishes_of
 
 if TYPE_CHECKING:
     from teachvm.app.headless import Report
@@ -119,7 +119,10 @@ def _world(what: str, given: dict[str, Any]) -> tuple[WorldSpec, Path | None]:
         raise CommandError(f"{' and '.join(extra)} is for a guest; what a lesson's world consists of, the lesson says")
     technique, paging = technique_of(given), paging_of(given)
     spec = target.spec if technique is None else target.spec.with_technique(technique)
-    return (spec if paging is None else spec.with_paging(paging)), target.folder
+    spec = spec if paging is None else spec.with_paging(paging)
+    for key, cycles in costs_of(given):
+        spec = spec.with_cost(key, cycles)
+    return spec, target.folder
 
 
 def _data(report: Report) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from teachvm.cli.exits import CommandError
+from teachvm.host.costs import PRESETS
 from teachvm.vmm.techniques import Paging, Technique
 from teachvm.world.spec import MAX_GUEST_MEMORY_BYTES, MAX_VMS, MIB
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from teachvm.app.headless import Wishes
 
 BUILT = ", ".join(technique.value for technique in Technique if technique.available)
+YEARS = ", ".join(str(preset.year) for preset in PRESETS.values())
 LARGEST_MIB = MAX_GUEST_MEMORY_BYTES // MIB
 
 
@@ -38,6 +40,7 @@ def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--vms", type=click.IntRange(1, MAX_VMS), metavar="N", help="So many copies, each in its own VM."),
         click.option("--memory", type=click.IntRange(1, LARGEST_MIB), metavar="MIB", help="Memory of each guest."),
         click.option("--paging", metavar="P", help="With hardware assist: shadow or nested page tables."),
+        click.option("--exits", metavar="YEAR", help=f"Price exits as processors of a year did: {YEARS}."),
         click.option("--technique", metavar="T", help=f"Run every guest this way: {BUILT}."),
     ):
         command = option(command)
@@ -79,6 +82,21 @@ def paging_of(given: dict[str, Any]) -> Paging | None:
         raise CommandError(f"there is no paging '{name}'; there are {names}") from error
 
 
+def costs_of(given: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+    """The lines of the cost table the option changes.
+
+    Raises:
+        CommandError: No processor of that year is in the table.
+    """
+    year = given["exits"]
+    if year is None:
+        return ()
+    found = next((preset for preset in PRESETS.values() if str(preset.year) == year), None)
+    if found is None:
+        raise CommandError(f"exits of '{year}' are in no table; there are {YEARS}")
+    return found.cycles
+
+
 def wishes_of(given: dict[str, Any]) -> Wishes:
     """What the options ask for.
 
@@ -87,5 +105,11 @@ def wishes_of(given: dict[str, Any]) -> Wishes:
     """
     from teachvm.app.headless import Wishes
 
-    paging = paging_of(given) or Paging.SHADOW
-    return Wishes(technique_of(given), (given["memory"] or 0) * MIB, given["vms"] or 1, given["load"] or 0, paging)
+    return Wishes(
+        technique_of(given),
+        (given["memory"] or 0) * MIB,
+        given["vms"] or 1,
+        given["load"] or 0,
+        paging_of(given) or Paging.SHADOW,
+        costs_of(given),
+    )

@@ -255,3 +255,14 @@ def test_nested_tables_without_the_hardware_for_them_are_one_line(teachvm: Comma
     done = teachvm("run", "tinyos", "--paging", "nested")
     assert done.code == 4
     assert done.err == "teachvm: tinyos: nested page tables need technique hardware-assist\n"
+
+
+def test_exits_cost_what_they_did_in_a_year(teachvm: Command) -> None:
+    def cycles(year: str) -> int:
+        options = ("--technique", "hardware-assist", "--exits", year, "--limit", "3000", "--json")
+        return sum(
+            each["cycles"] for each in json.loads(teachvm("run", "tinyos", *options).out)["entries"]["tinyos"].values()
+        )
+
+    assert cycles("2005") > cycles("2006") > cycles("2013")
+    assert "there are 2005, 2006, 2013" in teachvm("run", "tinyos", "--exits", "1999").err
