@@ -74,6 +74,8 @@ class Control:
         self.running: Direction | None = None
         self._to_trap = False
         self._begun_at: int | None = None
+        self._left: tuple[int | None, int] = (None, -1)
+        """The instruction a run begins before, and how many were complete then: a breakpoint there is behind it."""
         self.notice: Notice | None = None
         self.undone: list[tuple[Moment, Edit]] = []
         self.focus = Focus()
@@ -270,6 +272,7 @@ class Control:
 
     def _forward(self, keep_going: Callable[[], bool] | None, limit: int) -> None:
         self._begun_at = self._next_instruction()
+        self._left = self._begun_at, self._completed()
         stop_when = self._stops if self._to_trap or self.focus.breakpoints else None
         stop_at = self.at_stop if self.stopping else None
         outcome = self.timeline.run(
@@ -286,6 +289,7 @@ class Control:
 
     def _backward(self) -> None:
         floor = Moment(max(0, self.timeline.position.n - (SEARCH_UNITS if self._to_trap else BACK_UNITS)))
+        self._left = self._next_instruction(), self._completed()
         self._begun_at = None
         found = self.timeline.back_to(
             self._stops, floor, self.at_stop if self.stopping else None, self.focus.breakpoints
@@ -317,7 +321,15 @@ class Control:
     def at_stop(self) -> bool:
         """Whether a run ends at this boundary: at a breakpoint, or right behind an access to watched bytes."""
         self._begun_at = self._next_instruction()
-        return self._begun_at in self.focus.breakpoints or self.world.touched() is not None
+        stands = self._begun_at in self.focus.breakpoints and (self._begun_at, self._completed()) != self._left
+        return stands or self.world.touched() is not None
+
+    def _completed(self) -> int:
+        """Instructions all guests have completed: one may take several units, in translated code."""
+        tenants = self.world.host.tenants.values()
+        return sum(
+            one.direct + one.emulated if isinstance(one, Vm) else getattr(one, "completed", 0) for one in tenants
+        )
 
     def stops_here(self) -> bool:
         """Whether a walk in steps ends where the world stands, for the reasons a run does."""
