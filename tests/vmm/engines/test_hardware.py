@@ -37,7 +37,7 @@ def compare_random(seed: int, paging: Paging) -> str:
     """Compare with bare metal: with a TLB as the hardware's, or over shadow tables without one."""
     guest = RandomGuest(seed)
     room = Room(technique=ASSIST, paging_by=paging)
-    reference = Reference(MIB, tlb=Tlb() if paging is Paging.NESTED else None, deprivileged=False)
+    reference = Reference(MIB, tlb=Tlb() if paging is Paging.NESTED else None, reveals=None)
     guest.put_into(room.vm.memory.write_bytes, room.vm.vcpu.cpu, room.vm.board)
     guest.put_into(reference.ram_of_guest.write_bytes, reference.cpu, reference.board)
     return Comparison(room, reference).run(STEPS)
