@@ -101,12 +101,18 @@ def _guests() -> Iterator[Row]:
             "explanation": guest.description,
             "memory_bytes": guest.memory_bytes,
             "starts": started,
+            "paravirtual": guest.paravirtual is not None,
         }
 
 
 def _programs() -> Iterator[Row]:
     for program in PROGRAMS.values():
-        yield {"name": program.name, "explanation": program.description, "argument": program.argument}
+        yield {
+            "name": program.name,
+            "explanation": program.description,
+            "argument": program.argument,
+            "system": program.system,
+        }
 
 
 def _cards() -> Iterator[Row]:

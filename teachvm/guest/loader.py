@@ -6,7 +6,7 @@ the guest's own memory. Addresses are physical::
 
     0x500   boot GDT: null, 0x08 code, 0x10 data
     0x600   boot information: u32 memory_bytes, u32 program_count, then per program
-            char name[16], u32 phys, u32 size, u32 entry, u32 arg
+            char name[16], u32 phys, u32 size, u32 entry (0: for others to start), u32 arg
     0x7000  initial ESP
 
 A multiboot kernel finds EAX and its own information block at 0x600 instead, as its specification says.

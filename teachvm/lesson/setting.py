@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from teachvm.guest import library, loader
+from teachvm.guest import loader
 from teachvm.guest.image import GuestError
 from teachvm.guest.library import GUESTS, PROGRAMS, SOURCE_SUFFIX
 from teachvm.guest.symbols import Symbols
@@ -18,6 +18,7 @@ from teachvm.lesson.folder import Folder, in_lesson
 from teachvm.lesson.problems import Complaints, Place, Problem, did_you_mean, one_of, printable, quoted
 from teachvm.lesson.yamldoc import Document, Path
 from teachvm.vmm.entries import EntryReason
+from teachvm.world.build import image_of
 from teachvm.world.spec import HostSpec, ProgramSpec, SpecError, VmSpec, WorldSpec, check
 
 
@@ -51,7 +52,7 @@ def set_up(front: schema.FrontMatter, document: Document, folder: Folder, compla
     except SpecError as error:
         complaints.error(document.key_place(("vms",)), str(error))
     reasons = {reason.value for reason in EntryReason}
-    guests = _Guests(front, document, folder, complaints)
+    guests = _Guests(front, vms, document, folder, complaints)
     guests.build()
     known = Known(
         vms=tuple(vm.name for vm in vms),
@@ -65,8 +66,16 @@ def set_up(front: schema.FrontMatter, document: Document, folder: Folder, compla
 class _Guests:
     """Builds every guest once, so that mistakes in it and in labels are found before anything runs."""
 
-    def __init__(self, front: schema.FrontMatter, document: Document, folder: Folder, complaints: Complaints) -> None:
+    def __init__(
+        self,
+        front: schema.FrontMatter,
+        specs: tuple[VmSpec, ...],
+        document: Document,
+        folder: Folder,
+        complaints: Complaints,
+    ) -> None:
         self._front = front
+        self._specs = specs
         self._document = document
         self._folder = folder
         self._complaints = complaints
@@ -104,15 +113,14 @@ class _Guests:
     def _build(self, index: int, vm: schema.Vm) -> None:
         place = self._document.place(("vms", index, "guest"))
         try:
-            programs = [(program.name, program.argument) for program in vm.programs]
-            image = library.build(vm.guest, programs, self._folder.path)
+            image = image_of(self._specs[index], self._folder.path)
             loader.load(image, vm.memory, _nowhere)
         except AsmError as error:
             for found in error.problems:
                 message = f"{found.message}, {found.hint}" if found.hint else found.message
                 file = self._folder.name_of(found.file)
                 self._complaints.add(Problem(file, Place(found.line, found.column), message, printable(found.source)))
-        except GuestError as error:
+        except (GuestError, SpecError) as error:
             self._complaints.error(place, str(error))
         else:
             self._learn(vm.name, image.symbols)

@@ -34,7 +34,7 @@ def build(spec: WorldSpec, folder: library.Folder | None = None) -> World:
     recorder = Recorder()
     machine = Machine(asked.name, asked.memory_bytes, recorder, debug_ports=_bare_debug(asked))
     host = Host(machine, recorder, name=asked.name, scheduler=RoundRobin(asked.quantum), costs=CostModel(asked.costs))
-    images = [_image(vm, folder) for vm in asked.vms]
+    images = [image_of(vm, folder) for vm in asked.vms]
     if asked.vms[0].technique is Technique.BARE_METAL:
         guest = _bare(host, asked.vms[0], images[0])
         return World(spec, recorder, host, {guest.name: guest})
@@ -47,7 +47,13 @@ def _bare_debug(asked: HostSpec) -> bool:
     return asked.vms[0].debug_ports and asked.vms[0].technique is Technique.BARE_METAL
 
 
-def _image(vm: VmSpec, folder: library.Folder | None) -> Image:
+def image_of(vm: VmSpec, folder: library.Folder | None) -> Image:
+    """The image a VM starts with: of a shipped guest, the build its technique needs.
+
+    Raises:
+        SpecError: It is code of a processor that the technique cannot run.
+        GuestError, AsmError: There is no such guest, or it was not built for this technique.
+    """
     programs = [(program.name, program.arg) for program in vm.programs]
     paravirtual = vm.technique is Technique.PARAVIRTUAL
     image = library.build(vm.guest, programs, folder, vm.load_at, paravirtual=paravirtual)

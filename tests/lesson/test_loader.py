@@ -52,6 +52,15 @@ def test_the_example_of_the_lesson_format_is_read_as_it_is_written() -> None:
     assert lesson.points == 3
 
 
+def test_labels_of_a_paravirtual_guest_are_those_of_its_own_build(tmp_path: Path) -> None:
+    text = (BAD / "guest-missing" / LESSON_FILE).read_text(encoding="utf-8")
+    text = text.replace("guest: mine.asm", "guest: tinyos, technique: paravirtual")
+    (tmp_path / LESSON_FILE).write_text(
+        text.replace("trap('cli', vm='alpha')", "at('flush_updates')"), encoding="utf-8"
+    )
+    assert load(tmp_path).spec.host.vms[0].name == "alpha"
+
+
 def test_odd_things_are_warnings_and_the_lesson_still_loads() -> None:
     lesson = load(GOOD / "warnings")
     assert [problem.headline.removeprefix(lesson.file) for problem in lesson.warnings] == [
