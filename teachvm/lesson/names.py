@@ -115,6 +115,8 @@ RECORDS: dict[str, tuple[Name, ...]] = {
         Name("running", "bool", "its VCPU has the physical CPU, or its VMM works for it right now"),
         Name("ended", "bool", "it will never execute another instruction"),
         Name("instructions", "int", "guest time: instructions it completed, and idle hops"),
+        Name("direct", "int", "instructions of it that the processor executed by itself"),
+        Name("emulated", "int", "instructions of it that the VMM or an interpreter did in the processor's place"),
         Name("entries", "int", "VMM entries so far, for all reasons"),
         Name("vmm_cycles", "int", "host cycles its VMM used so far"),
         Name("memory", "int", "bytes of guest-physical memory"),

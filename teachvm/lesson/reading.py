@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from teachvm.guest.symbols import UnknownLabelError
+from teachvm.host.bare import BareGuest
+from teachvm.host.host import Tenant
 from teachvm.isa import paging
 from teachvm.lesson import records
 from teachvm.lesson.expressions import NoValueError
@@ -16,6 +18,7 @@ from teachvm.lesson.names import FUNCTION
 from teachvm.lesson.scope import Record, Scalar, Value
 from teachvm.trace.moment import START, Moment
 from teachvm.vmm.addresses import Gpa, Gva
+from teachvm.vmm.foreign import ForeignVm
 from teachvm.vmm.memory.walk import PagingMode, look
 from teachvm.vmm.view import GuestState, state_of
 from teachvm.vmm.vm import Vm
@@ -126,14 +129,29 @@ class WorldScope:
         raise NoValueError(f"there is no VM '{vm}' in this world")
 
     def virtual(self, vm: Scalar) -> Vm | None:
-        """The VM of that name; None on bare metal."""
+        """The VM of that name; None on bare metal.
+
+        Raises:
+            NoValueError: Its processor is another one than the host's.
+        """
         tenant = self._world.host.tenants[self.tenant(vm)]
+        if isinstance(tenant, ForeignVm):
+            raise NoValueError(f"{tenant.name} is a RISC-V computer; it has no IA-32 processor and no page tables")
         return tenant if isinstance(tenant, Vm) else None
 
     def guest_state(self, vm: Scalar) -> GuestState:
         """What a guest sees of its processor."""
         virtual = self.virtual(vm)
         return state_of(self._world.host.machine.cpu) if virtual is None else virtual.vcpu.state()
+
+    def program_counter(self, vm: Scalar) -> Callable[[], int]:
+        """Reads where whatever executes a guest's instructions is; cheap, and without regard to who that guest is."""
+        tenant = self._world.host.tenants[self.tenant(vm)]
+        if isinstance(tenant, ForeignVm):
+            variables = tenant.cpu
+            return lambda: variables.pc
+        cpu = tenant.processor if isinstance(tenant, Vm) else self._world.host.machine.cpu
+        return lambda: cpu.eip
 
     def has_cpu(self, vm: Scalar) -> bool:
         """Whether this guest's own code runs now."""
@@ -147,6 +165,8 @@ class WorldScope:
         if name is None or host.stopped is not None:
             return "hardware"
         tenant = host.tenants.get(name)
+        if isinstance(tenant, ForeignVm):
+            return "vmm"
         if isinstance(tenant, Vm) and not tenant.vcpu.in_guest:
             return "hardware" if tenant.wake_at is not None else "vmm"
         if self.guest_state(name).halted:
@@ -175,6 +195,9 @@ class WorldScope:
 
     def is_at(self, address: int, vm: Scalar, process: Scalar) -> bool:
         """Whether the guest's next instruction is at a linear address, in the kernel or in the named program."""
+        tenant = self._world.host.tenants[self.tenant(vm)]
+        if isinstance(tenant, ForeignVm):
+            return self._world.host.on_cpu == tenant.name and tenant.cpu.pc == address
         if not self.has_cpu(vm) or self.guest_state(vm).eip != address:
             return False
         if process is None:
@@ -222,7 +245,7 @@ class WorldScope:
     def _vm(self, vm: str) -> Record:
         name = self.tenant(vm)
         guest, tenant = self._world.guests[name], self._world.host.tenants[name]
-        time = tenant.time if isinstance(tenant, Vm) else self._world.recorder.clock.cycles
+        time, direct, emulated = _counts(tenant, self._world.recorder.clock.cycles)
         return Record(
             "vm",
             {
@@ -232,6 +255,8 @@ class WorldScope:
                 "running": lambda: self._world.host.on_cpu == name and tenant.ended is None and tenant.wake_at is None,
                 "ended": lambda: tenant.ended is not None,
                 "instructions": lambda: time,
+                "direct": lambda: direct,
+                "emulated": lambda: emulated,
                 "entries": lambda: self._entries(name),
                 "vmm_cycles": lambda: self._vmm_cycles(name),
                 "memory": lambda: guest.spec.memory_bytes,
@@ -337,3 +362,12 @@ def _int(value: Scalar) -> int:
 
 def _is(facts: Facts, vm: str, reason: str) -> bool:
     return vm in ("", facts.get("vm")) and reason in ("", facts.get("reason"))
+
+
+def _counts(tenant: Tenant, cycles: int) -> tuple[int, int, int]:
+    """A guest's own time, and the instructions of it that ran directly and that somebody did in their place."""
+    if isinstance(tenant, Vm):
+        return tenant.time, tenant.direct, tenant.emulated
+    if isinstance(tenant, ForeignVm):
+        return tenant.emulated, 0, tenant.emulated
+    return cycles, tenant.completed if isinstance(tenant, BareGuest) else 0, 0

@@ -188,11 +188,10 @@ def watch(anchor: Anchor, world: World, scope: WorldScope) -> Watch:
         case "at":
             vm, process = given.get("vm"), given.get("process")
             address = scope.address_of(given["label"], vm, process)
-            virtual = scope.virtual(vm)
-            cpu = world.host.machine.cpu if virtual is None else virtual.processor
+            here = scope.program_counter(vm)
             return _Label(
                 (HandlerEntered, GuestResumed),
-                lambda: cpu.eip == address and scope.is_at(address, vm, process),
+                lambda: here() == address and scope.is_at(address, vm, process),
                 lambda: clock.now,
                 left,
                 frozenset((address,)),
