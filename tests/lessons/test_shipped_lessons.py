@@ -34,6 +34,7 @@ every_lesson = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry
 
 def test_the_lessons_of_this_version_are_there() -> None:
     assert [(entry.number, entry.id) for entry in ENTRIES] == [
+        (1, "emulation-or-virtualization"),
         (2, "vcpu-and-vmm"),
         (3, "trap-and-emulate"),
         (6, "two-level-paging"),

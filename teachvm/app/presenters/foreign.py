@@ -119,7 +119,7 @@ def _who_is_running(scene: Foreign, earlier: Foreign | None) -> CardView:
     actors = (
         Actor("Guest", "K", "kernel", detail, running=False, tip=guest),
         Actor("VMM: interpreter", "V", "vmm", (Span("every instruction passes here", "dim"),), mine, interpreter),
-        Actor("Hardware CPU", "H", "hardware", hardware, running=not mine),
+        Actor("Hardware CPU", "H", "hardware", hardware, running=host.on_cpu is None or host.stopped is not None),
     )
     totals = chronicle_of(now.world).totals(now.at, now.cycles)
     everything = max(1, totals.program + totals.kernel + totals.vmm + totals.hardware)
@@ -167,7 +167,7 @@ def _line(space: Space, address: int, code: bytes, *, current: bool) -> CodeLine
             # capstone gives the distance; people look for the place
             target = address + insn.imm
             before, comma, _ = operands.rpartition(", ")
-            shown = (Span(before + comma, code=True), Span(space.name_at(target) or f"{target:#x}", code=True))
+            shown = (Span(before + comma + (space.name_at(target) or f"{target:#x}"), code=True),)
     except IllegalInstructionError:
         tip = Tip("No instruction", "The processor would raise an illegal-instruction exception.", SOURCE)
     return CodeLine(address, hexbytes(code), text.mnemonic, shown, current=current, tip=tip)
