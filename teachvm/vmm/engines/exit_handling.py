@@ -226,9 +226,10 @@ class ExitHandling(Monitor):
 
     def _deliver_in_software(self, event: Event) -> bool:
         """Deliver an event the hardware cannot: its frame meets a table under a write trace, a device, or a fault."""
+        if event.type in REEXECUTED:
+            return self._emulate(None)
         cpu = self.vcpu.cpu
-        length = self.structure.read(Field.EXIT_LENGTH) if event.type in REEXECUTED else 0
-        self.vcpu.deliver(cpu, event.interruption(cpu.eip + length & 0xFFFF_FFFF))
+        self.vcpu.deliver(cpu, event.interruption(cpu.eip))
         self._reflected()
         return True
 
