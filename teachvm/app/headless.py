@@ -17,11 +17,11 @@ from teachvm.host.stop import StopKind
 from teachvm.lesson.anchors import compile_anchor
 from teachvm.lesson.expressions import ExpressionError, Known, NoValueError
 from teachvm.lesson.journey import Ending, Journey
+from teachvm.lesson.milestones import REASONS
 from teachvm.lesson.names import RESERVED
 from teachvm.lesson.reading import WorldScope
 from teachvm.trace.moment import Moment
 from teachvm.trace.timeline import Outcome, Timeline
-from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.techniques import Paging, Technique
 from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
@@ -265,6 +265,4 @@ def known(world: World) -> Known:
             for word in (space.name, space.program):
                 labels[f"{name}:{word}"] = frozenset(space.assembly.labels)
                 processes.add(word)
-    reasons = {str(reason.value) for reason in EntryReason}
-    underscored = {reason.replace("-", "_") for reason in reasons}
-    return Known(tuple(tenants), labels, frozenset(processes), frozenset(reasons | underscored))
+    return Known(tuple(tenants), labels, frozenset(processes), REASONS)

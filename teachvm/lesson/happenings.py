@@ -12,7 +12,15 @@ from teachvm.machine.events import ExceptionRaised, SoftwareInterrupted, WalkRef
 from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
 from teachvm.vmm.entries import EntryKind
-from teachvm.vmm.events import FaultReflected, UnitTranslated, VcpuSwitched, VmmEntered
+from teachvm.vmm.events import (
+    FaultReflected,
+    HypercallMade,
+    UnitChained,
+    UnitInvalidated,
+    UnitTranslated,
+    VcpuSwitched,
+    VmmEntered,
+)
 from teachvm.world.world import World
 
 SYSTEM_CALL_VECTOR = 0x80
@@ -41,11 +49,15 @@ class Happenings:
         self._hardware = world.host.machine.cpu.name
         self._readers: Mapping[str, Callable[[Event], Facts | None]] = {
             "trap": self._trap,
-            "exit": self._never,
+            "exit": self._exit,
             "callout": self._callout,
             "fault": self._fault,
+            "hypercall": self._hypercall,
             "walk": self._walk,
+            "reference": self._reference,
             "translated": self._translated,
+            "chained": self._chained,
+            "invalidated": self._invalidated,
             "switch": self._switch,
             "syscall": self._syscall,
         }
@@ -77,6 +89,9 @@ class Happenings:
     def _trap(self, event: Event) -> Facts | None:
         return self._entry(event, EntryKind.TRAP)
 
+    def _exit(self, event: Event) -> Facts | None:
+        return self._entry(event, EntryKind.EXIT)
+
     def _callout(self, event: Event) -> Facts | None:
         return self._entry(event, EntryKind.CALLOUT)
 
@@ -94,7 +109,18 @@ class Happenings:
     def _translated(self, event: Event) -> Facts | None:
         if not isinstance(event, UnitTranslated):
             return None
-        return {"vm": event.vm, "linear": event.eip, "eip": event.eip}
+        return {"vm": event.vm, "linear": event.eip, "eip": event.eip, "instructions": event.instructions}
+
+    def _chained(self, event: Event) -> Facts | None:
+        return {"vm": event.vm, "linear": event.eip} if isinstance(event, UnitChained) else None
+
+    def _invalidated(self, event: Event) -> Facts | None:
+        return {"vm": event.vm, "linear": event.eip} if isinstance(event, UnitInvalidated) else None
+
+    def _hypercall(self, event: Event) -> Facts | None:
+        if not isinstance(event, HypercallMade):
+            return None
+        return {"vm": event.vm, "reason": event.name, "result": event.result}
 
     def _fault(self, event: Event) -> Facts | None:
         if isinstance(event, FaultReflected) and event.vector < EXCEPTIONS:
@@ -106,7 +132,10 @@ class Happenings:
         return None
 
     def _walk(self, event: Event) -> Facts | None:
-        if isinstance(event, WalkReferenced) and event.index == 0 and event.cpu == self._hardware:
+        return self._reference(event) if isinstance(event, WalkReferenced) and event.index == 0 else None
+
+    def _reference(self, event: Event) -> Facts | None:
+        if isinstance(event, WalkReferenced) and event.cpu == self._hardware:
             return {"vm": self._on_cpu(event.at), "linear": event.linear}
         return None
 
@@ -126,10 +155,6 @@ class Happenings:
         switched = self._world.recorder.log.last_before(moment, VcpuSwitched)
         return next(iter(self._world.guests)) if switched is None else switched.after
 
-    def _never(self, event: Event) -> Facts | None:
-        """Techniques of later versions make these."""
-        return None
-
 
 def is_past(event: Event, now: Moment) -> bool:
     """Whether a recorded event has happened at a moment: a phase has when it is that phase, others come after it."""
@@ -143,11 +168,15 @@ def is_later(event: Event, since: Moment | None) -> bool:
 
 KINDS: Mapping[str, tuple[type[Event], ...]] = {
     "trap": (VmmEntered,),
-    "exit": (),
+    "exit": (VmmEntered,),
     "callout": (VmmEntered,),
     "fault": (FaultReflected, ExceptionRaised),
+    "hypercall": (HypercallMade,),
     "walk": (WalkReferenced,),
+    "reference": (WalkReferenced,),
     "translated": (UnitTranslated,),
+    "chained": (UnitChained,),
+    "invalidated": (UnitInvalidated,),
     "switch": (VcpuSwitched,),
     "syscall": (SoftwareInterrupted,),
 }

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from teachvm.lesson.names import VM, Parameter
+from teachvm.vmm.entries import EntryReason
+from teachvm.vmm.hypercalls import Hypercall
 
 Stop = Literal["before", "at", "after"]
 STOPS: tuple[Stop, ...] = ("before", "at", "after")
@@ -49,8 +51,12 @@ MILESTONES: tuple[Milestone, ...] = (
         (Parameter("vector", "vector", keyword=False), Parameter("linear", "int"), VM, NTH),
         "the guest's own kernel got an exception",
     ),
+    Milestone("hypercall", (_REASON, VM, NTH), "a guest that knows of the VMM asked it for something", "after"),
     Milestone("walk", (_LINEAR, NTH), "the hardware walked the page tables for a TLB miss"),
+    Milestone("reference", (_LINEAR, NTH), "the hardware's page walker read one entry, of the guest's or the VMM's"),
     Milestone("translated", (_LINEAR, VM, NTH), "a piece of guest code was translated"),
+    Milestone("chained", (_LINEAR, VM, NTH), "translated code was led straight on to the piece at this address"),
+    Milestone("invalidated", (_LINEAR, VM, NTH), "a translated piece of guest code may not be executed any more"),
     Milestone("switch", (Parameter("vm", "vm", keyword=False), NTH), "another VCPU got the physical CPU"),
     Milestone("syscall", (Parameter("number", "int", keyword=False), VM, NTH), "a guest program made a system call"),
     Milestone(
@@ -83,3 +89,7 @@ MILESTONES: tuple[Milestone, ...] = (
 
 MILESTONE: dict[str, Milestone] = {milestone.word: milestone for milestone in MILESTONES}
 COUNTABLE: tuple[str, ...] = tuple(milestone.word for milestone in MILESTONES if milestone.countable)
+
+_REASONS = frozenset({reason.value for reason in EntryReason} | {call.word for call in Hypercall})
+REASONS: frozenset[str] = _REASONS | {reason.replace("-", "_") for reason in _REASONS}
+"""What an argument `reason` may be: why the VMM was entered, or which hypercall; either way to write a hyphen."""

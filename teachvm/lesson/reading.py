@@ -245,7 +245,7 @@ class WorldScope:
     def _vm(self, vm: str) -> Record:
         name = self.tenant(vm)
         guest, tenant = self._world.guests[name], self._world.host.tenants[name]
-        time, direct, emulated = _counts(tenant, self._world.recorder.clock.cycles)
+        time, direct, translated, emulated = _counts(tenant, self._world.recorder.clock.cycles)
         return Record(
             "vm",
             {
@@ -256,6 +256,7 @@ class WorldScope:
                 "ended": lambda: tenant.ended is not None,
                 "instructions": lambda: time,
                 "direct": lambda: direct,
+                "translated": lambda: translated,
                 "emulated": lambda: emulated,
                 "entries": lambda: self._entries(name),
                 "vmm_cycles": lambda: self._vmm_cycles(name),
@@ -364,10 +365,10 @@ def _is(facts: Facts, vm: str, reason: str) -> bool:
     return vm in ("", facts.get("vm")) and reason in ("", facts.get("reason"))
 
 
-def _counts(tenant: Tenant, cycles: int) -> tuple[int, int, int]:
-    """A guest's own time, and the instructions of it that ran directly and that somebody did in their place."""
+def _counts(tenant: Tenant, cycles: int) -> tuple[int, int, int, int]:
+    """A guest's own time, and its instructions that ran directly, as rewritten copies, or were done in their place."""
     if isinstance(tenant, Vm):
-        return tenant.time, tenant.direct, tenant.emulated
+        return tenant.time, tenant.direct, tenant.translated, tenant.emulated
     if isinstance(tenant, ForeignVm):
-        return tenant.emulated, 0, tenant.emulated
-    return cycles, tenant.completed if isinstance(tenant, BareGuest) else 0, 0
+        return tenant.emulated, 0, 0, tenant.emulated
+    return cycles, tenant.completed if isinstance(tenant, BareGuest) else 0, 0, 0

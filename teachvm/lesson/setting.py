@@ -15,9 +15,9 @@ from teachvm.isa.assembler.resolver import FolderResolver, ResolveError
 from teachvm.lesson import schema
 from teachvm.lesson.expressions import Known
 from teachvm.lesson.folder import Folder, in_lesson
+from teachvm.lesson.milestones import REASONS
 from teachvm.lesson.problems import Complaints, Place, Problem, did_you_mean, one_of, printable, quoted
 from teachvm.lesson.yamldoc import Document, Path
-from teachvm.vmm.entries import EntryReason
 from teachvm.world.build import image_of
 from teachvm.world.spec import HostSpec, ProgramSpec, SpecError, VmSpec, WorldSpec, check
 
@@ -51,14 +51,13 @@ def set_up(front: schema.FrontMatter, document: Document, folder: Folder, compla
         check(spec)
     except SpecError as error:
         complaints.error(document.key_place(("vms",)), str(error))
-    reasons = {reason.value for reason in EntryReason}
     guests = _Guests(front, vms, document, folder, complaints)
     guests.build()
     known = Known(
         vms=tuple(vm.name for vm in vms),
         labels=guests.labels,
         processes=frozenset(guests.processes),
-        reasons=frozenset(reasons | {reason.replace("-", "_") for reason in reasons}),
+        reasons=REASONS,
     )
     return Setting(spec, known)
 

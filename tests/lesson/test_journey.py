@@ -146,7 +146,7 @@ def test_a_walk_is_met_at_its_first_reference() -> None:
     assert room.value("count('walk') > 0")
 
 
-@pytest.mark.parametrize("word", ["exit", "callout", "translated"])
+@pytest.mark.parametrize("word", ["exit", "callout", "translated", "chained", "hypercall"])
 def test_what_other_techniques_do_never_happens_here(word: str) -> None:
     room = Room("alpha")
     arrival = room.go(word, limit=500)

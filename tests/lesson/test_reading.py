@@ -62,6 +62,8 @@ def bare() -> Room:
         ("last('trap', vm='beta').vm", "beta"),
         ("last('fault', vm='beta').happened or true", True),
         ("count('exit') + count('callout') + count('translated')", 0),
+        ("count('hypercall') + count('chained') + count('invalidated')", 0),
+        ("count('walk') < count('reference') <= 2 * count('walk')", True),
         ("'tinyos 1: ' in console('alpha')", True),
         ("console('alpha') == alpha.console", True),
         ("printed('tinyos ', vm='alpha')", 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from teachvm.lesson.anchors import compile_anchor
@@ -11,7 +12,7 @@ from teachvm.lesson.milestones import Stop
 from teachvm.lesson.reading import WorldScope
 from teachvm.lesson.scope import Value
 from teachvm.trace.timeline import Timeline
-from teachvm.vmm.techniques import Technique
+from teachvm.vmm.techniques import Paging, Technique
 from teachvm.world.build import build
 from teachvm.world.spec import HostSpec, ProgramSpec, VmSpec, WorldSpec
 
@@ -30,8 +31,15 @@ vms:
 class Room:
     """A world with what a lesson needs to move and to read it."""
 
-    def __init__(self, *names: str, technique: Technique = Technique.TRAP_AND_EMULATE, program: str = "hello") -> None:
-        vms = tuple(VmSpec(name, "tinyos", programs=(ProgramSpec(program),), technique=technique) for name in names)
+    def __init__(
+        self,
+        *names: str,
+        technique: Technique = Technique.TRAP_AND_EMULATE,
+        paging: Paging = Paging.SHADOW,
+        program: str = "hello",
+    ) -> None:
+        spec = VmSpec("", "tinyos", technique=technique, paging=paging, programs=(ProgramSpec(program),))
+        vms = tuple(replace(spec, name=name) for name in names)
         self.world = build(WorldSpec(HostSpec(vms=vms, quantum=20_000)))
         self.timeline = Timeline(self.world)
         self.scope = WorldScope(self.world)
