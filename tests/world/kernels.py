@@ -14,7 +14,7 @@ from teachvm.world.spec import HostSpec, ProgramSpec, VmSpec, WorldSpec
 from teachvm.world.world import World
 
 MIB = 1 << 20
-BARE, TRAP = Technique.BARE_METAL, Technique.TRAP_AND_EMULATE
+BARE, TRAP, TRANSLATE = Technique.BARE_METAL, Technique.TRAP_AND_EMULATE, Technique.BINARY_TRANSLATION
 
 HEAD = """
         bits    32

@@ -21,6 +21,8 @@ WORLDS = (
     (Technique.TRAP_AND_EMULATE, 1),
     (Technique.TRAP_AND_EMULATE, 2),
     (Technique.PARAVIRTUAL, 1),
+    (Technique.BINARY_TRANSLATION, 1),
+    (Technique.BINARY_TRANSLATION, 2),
 )
 
 

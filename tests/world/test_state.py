@@ -16,10 +16,10 @@ from teachvm.trace.recorder import Recorder
 from teachvm.trace.timeline import Timeline
 from teachvm.vmm.techniques import Technique
 from teachvm.world.world import World
-from tests.world.kernels import BARE, TRAP, Sample, kernel, world
+from tests.world.kernels import BARE, TRANSLATE, TRAP, Sample, kernel, world
 
 Setup = tuple[Technique, int]
-SETUPS: list[Setup] = [(BARE, 1), (TRAP, 1), (TRAP, 2)]
+SETUPS: list[Setup] = [(BARE, 1), (TRAP, 1), (TRAP, 2), (TRANSLATE, 1), (TRANSLATE, 2)]
 
 
 @cache
@@ -128,8 +128,9 @@ def test_what_is_not_registered_does_not_change_while_the_world_runs(setup: Setu
         assert _plain(thing) == was, f"a {type(thing).__name__} changed"
 
 
-CACHES = {"Conclusions", "EmulationRecorder", "Memory", "Tiers"}
-"""Memory's contents are state by page; compiled code and what it was made from can be dropped. The
+CACHES = {"Conclusions", "EmulationRecorder", "Memory", "Recovery", "Tiers"}
+"""Memory's contents are state by page; compiled code and what it was made from can be dropped; the way back from
+translated code is made from the cache's fragments. The
 recorder keeps in mind, until the unit is over, which handler was entered."""
 
 

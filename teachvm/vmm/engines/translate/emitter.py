@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from teachvm.isa.encode import Request, encode
-from teachvm.isa.fit import Source, Target
+from teachvm.isa.fit import Source
 from teachvm.isa.operands import Imm, Rel
 from teachvm.vmm.engines.translate.records import CacheInsn, Origin, Recover
 from teachvm.vmm.region import CALLOUT_VECTOR
@@ -29,7 +29,18 @@ def assembled(mnemonic: str, operands: tuple[Source, ...], request: Request) -> 
 
 def near_jump(at: int, to: int, mnemonic: str = "JMP") -> bytes:
     """A direct jump, always in its long form, so that its target can be changed."""
-    return assembled(mnemonic, (Target(to),), Request(at=at, reach="near", wide=True))
+    whole = assembled(mnemonic, (Rel(0),), Request(reach="near", wide=True))
+    return with_constant(whole, to - at - len(whole))
+
+
+def with_constant(whole: bytes, value: int) -> bytes:
+    """An instruction that ends in 32 bits, with others there: a template is asked for once, its constants vary."""
+    return whole[:-4] + (value & 0xFFFF_FFFF).to_bytes(4, "little")
+
+
+WIDE: Final = 0x1234_5678
+"""Stands in a template for a constant that takes all 32 bits."""
+PUSH: Final = assembled("PUSH", (Imm(WIDE, 32),), Request())
 
 
 CALL_VMM: Final = assembled("INT", (Imm(CALLOUT_VECTOR, 8),), Request())

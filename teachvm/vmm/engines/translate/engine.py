@@ -23,7 +23,7 @@ from teachvm.isa.decode import Insn
 from teachvm.isa.flags import IF, RF, TF, VIF, VIP, VM, iopl
 from teachvm.isa.operands import CS, SS
 from teachvm.isa.row import InstructionClass
-from teachvm.machine.exceptions import Interruption, Source
+from teachvm.machine.exceptions import CpuStopped, Interruption, Source
 from teachvm.trace.state import Stateful
 from teachvm.vmm.addresses import Gfn, Gpa, Gva
 from teachvm.vmm.deprivilege import KERNEL_RING
@@ -47,6 +47,8 @@ NEAR: Final = 32
 """Guest instructions before a virtual device is due in which translated code is not entered with interrupts on."""
 SLACK: Final = 18
 """Cycles by which the host's timer may come later than asked for: two ticks of the 8254."""
+LONGEST_BURST: Final = 256
+"""Instructions of the cache executed without asking anybody: a millisecond or two."""
 GUILTY: Final = 3
 """Faults of one copied instruction after which it becomes a call."""
 INNOCENT: Final = 16
@@ -127,8 +129,22 @@ class BinaryTranslation(TrapAndEmulate):
         return not self.in_cache or self.cache.places[self.hardware.eip].insn.recover.clean
 
     def burst(self, limit: int, barriers: frozenset[int]) -> int:
-        """Let the hardware complete instructions of a program; translated code is counted one by one."""
-        return 0 if self.in_cache else super().burst(limit, barriers)
+        """Let the hardware complete instructions of a program, or of translated code, which are counted one by one."""
+        if not self.in_cache:
+            return super().burst(limit, barriers)
+        if barriers:
+            return 0
+        first, log = self.clock.n, self.recorder.log
+        cursor = log.cursor
+        try:
+            for _ in range(min(limit, LONGEST_BURST)):
+                self._run_guest()
+                # Whoever waits for a fact is asked after the unit that records one.
+                if not self.in_cache or log.cursor != cursor:
+                    break
+        except CpuStopped as stop:
+            self._stop(stop)
+        return self.clock.n - first
 
     def _run_guest(self) -> None:
         if not self.in_cache:

@@ -16,7 +16,16 @@ from typing import Final
 from teachvm.isa.encode import Request
 from teachvm.isa.flags import IF
 from teachvm.isa.operands import DS, EAX, ECX, ESP, SS, Imm, Mem, Reg
-from teachvm.vmm.engines.translate.emitter import CALL_VMM, JUMP_BYTES, Emitter, assembled, near_jump
+from teachvm.vmm.engines.translate.emitter import (
+    CALL_VMM,
+    JUMP_BYTES,
+    PUSH,
+    WIDE,
+    Emitter,
+    assembled,
+    near_jump,
+    with_constant,
+)
 from teachvm.vmm.engines.translate.fields import (
     BRANCHES,
     FLAGS,
@@ -41,6 +50,7 @@ _C: Final = (ECX, SPILL_ECX)
 _TOP: Final = Mem(SS, ESP, None, 1, 0, 32)
 _BYTE_IF: Final = IF >> 8
 _RELOAD_ECX: Final = assembled("MOV", (_ECX, field(SPILL_ECX)), Request())
+_DIFFERENCE: Final = assembled("LEA", (_ECX, Mem(DS, EAX, None, 1, WIDE, 0)), Request())
 _RELOAD_EAX: Final = assembled("MOV", (_EAX, field(SPILL_EAX)), Request())
 
 
@@ -140,7 +150,7 @@ def jump_computed(e: Emitter, before: Recover, target: Reg | Mem, pushed: int | 
     e.asm("MOV", _EAX, target, recover=before)
     loaded = replace(before, restore=(_A,))
     if pushed is not None:
-        e.asm("PUSH", Imm(pushed, 32), recover=loaded)
+        e.raw(with_constant(PUSH, pushed), loaded)
         loaded = replace(loaded, esp=4)
     _look_up(e, loaded, BRANCHES)
 
@@ -159,7 +169,7 @@ LANDED: Final = Recover(None, (_A, _C))
 def landing(e: Emitter, target: int, miss: int, body: int) -> None:
     """Confirm that the address in EAX is the one meant, restore the registers, and go on to a fragment."""
     e.origin = Origin.LOOKUP
-    e.asm("LEA", _ECX, Mem(DS, EAX, None, 1, -target, 0), recover=LANDED)
+    e.raw(with_constant(_DIFFERENCE, -target), LANDED)
     e.skip("JECXZ", (bytes(JUMP_BYTES),), recover=LANDED)
     e.raw(near_jump(e.at, miss), LANDED)
     there = Recover(target)

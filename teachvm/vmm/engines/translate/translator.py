@@ -16,9 +16,11 @@ from teachvm.vmm.engines.translate.emitter import (
     CALL_VMM,
     CONTINUATION,
     JUMP_BYTES,
+    PUSH,
     Emitter,
     assembled,
     near_jump,
+    with_constant,
 )
 from teachvm.vmm.engines.translate.fields import field
 from teachvm.vmm.engines.translate.records import CacheInsn, Exit, Fragment, GuestInsn, Origin, Recover
@@ -124,7 +126,10 @@ class Translator:
         assert each.insn is not None
         source = Imm(each.value, 32) if each.field is None else field(each.field)
         if each.insn.row.mnemonic == "PUSH":
-            self.emitter.asm("PUSH", source, recover=before, completes=1)
+            if each.field is None:
+                self.emitter.raw(with_constant(PUSH, each.value), before, 1)
+            else:
+                self.emitter.asm("PUSH", source, recover=before, completes=1)
             return
         destination = each.insn.operands[0]
         assert isinstance(destination, Reg)
@@ -140,7 +145,7 @@ class Translator:
             case How.JUMP:
                 self._tail(each.target, before, taken=True, completes=1)
             case How.CALL:
-                e.asm("PUSH", Imm(each.end, 32), recover=before, completes=1, origin=Origin.REPLACED)
+                e.raw(with_constant(PUSH, each.end), before, 1, Origin.REPLACED)
                 self._tail(each.target, there, taken=True)
             case How.BRANCH:
                 stub = self._stub()
