@@ -21,7 +21,6 @@ WAYS = tuple(
     for paging in technique.pagings or (Paging.SHADOW,)
 )
 SAMPLE: dict[str, tuple[str, Programs]] = {
-    "tinyos": ("tinyos", (("hello", 0), ("pages", 3))),
     "tinyos2": ("tinyos2", (("forker", 2),)),
 }
 ALL: dict[str, tuple[str, Programs]] = {

@@ -1,13 +1,26 @@
 ; The serial console: polled output, interrupt-driven input, and printing.
 
 %ifdef PARAVIRT
-; console_write: send text.
+; console_write: send text, as much at a time as the VMM takes.
 ;   ESI  text   ECX  bytes. Changes EAX, ECX, EDX, ESI.
 console_write:
         push    ebx
+.next:
+        jecxz   .end
+        mov     edx, ecx                ; what is left
+        cmp     ecx, MOST_TEXT
+        jbe     .send
+        mov     ecx, MOST_TEXT
+.send:
         mov     ebx, esi
-        mov     eax, HYPERCALL_CONSOLE_WRITE
-        int     HYPERCALL_VECTOR
+        hypercall CONSOLE_WRITE
+        test    eax, eax
+        js      .end                    ; it cannot be read: nobody would want it
+        add     esi, eax
+        mov     ecx, edx
+        sub     ecx, eax
+        jmp     .next
+.end:
         pop     ebx
         ret
 %else
