@@ -22,6 +22,7 @@ from teachvm.trace.timeline import Outcome, Timeline
 from teachvm.vmm.events import GuestResumed, VmmEntered
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
+from teachvm.vmm.vmx.events import NestedReferenced
 from teachvm.world.build import build
 from teachvm.world.spec import WorldSpec
 from teachvm.world.world import World
@@ -366,7 +367,9 @@ class Control:
         entry it leads to, and a resume after which the instruction is complete is the instruction boundary itself.
         """
         if isinstance(event, WalkReferenced):
-            return "guest-walk" in self.focus.cards or "tlb" in self.focus.cards
+            if isinstance(event, NestedReferenced) and event.nested:
+                return "nested-walk" in self.focus.cards
+            return bool({"guest-walk", "nested-walk", "tlb"} & set(self.focus.cards))
         if isinstance(event, ExceptionRaised | InterruptAccepted):
             return not self.virtualized
         return not isinstance(event, HandlerEntered | GuestResumed)

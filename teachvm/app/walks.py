@@ -11,6 +11,8 @@ from teachvm.isa.control import CR4_PSE
 from teachvm.machine.events import PageWalked, WalkReferenced
 from teachvm.trace.moment import Moment
 from teachvm.vmm.region import VMM_BASE
+from teachvm.vmm.techniques import Paging
+from teachvm.vmm.vmx.events import NestedReferenced
 
 LOOKED_BACK = 4_000
 """Most events searched for the last walk."""
@@ -64,8 +66,14 @@ class Walk:
 
 
 def walker(scene: Scene) -> str:
-    """Name of the CPU whose walks go through the guest's tables."""
-    return scene.vm if scene.virtualized else scene.snapshot.world.host.machine.cpu.name
+    """Name of the CPU whose walks go through the guest's tables: with nested paging the hardware's do."""
+    software = scene.virtualized and scene.paging is not Paging.NESTED
+    return scene.vm if software else scene.snapshot.world.host.machine.cpu.name
+
+
+def _is_of_guest(event: WalkReferenced) -> bool:
+    """Whether a reference is one to the guest's own tables."""
+    return not isinstance(event, NestedReferenced) or not event.nested
 
 
 def chosen(scene: Scene) -> Walk | None:
@@ -120,11 +128,10 @@ def _going_on(scene: Scene) -> Walk | None:
     if not isinstance(phase, WalkReferenced) or phase.cpu != walker(scene) or phase.linear >= VMM_BASE:
         return None
     log = scene.snapshot.log
-    steps = [Step(phase.entry_address, phase.entry)]
-    if phase.index:
-        first = log.last_before(scene.snapshot.at, WalkReferenced)
-        if first is not None:
-            steps.insert(0, Step(first.entry_address, first.entry))
+    made = [*_made_before(scene, phase.index), phase]
+    steps = [Step(each.entry_address, each.entry) for each in made if _is_of_guest(each)]
+    if not steps:
+        return Walk(phase.linear, None, None, False, False, None, None, "", False, phase.at)
     pte = steps[1] if len(steps) > 1 else None
     large = _large(scene, steps[0].entry)
     # What the access is for is recorded when the walk ends; if the log knows that end already, it is certain.
@@ -135,12 +142,25 @@ def _going_on(scene: Scene) -> Walk | None:
     return Walk(phase.linear, steps[0], pte, large, False, None, None, access, user, phase.at)
 
 
+def _made_before(scene: Scene, count: int) -> list[WalkReferenced]:
+    """The references of this walk that came before the one the world stands at."""
+    found: list[WalkReferenced] = []
+    moment = scene.snapshot.at
+    while len(found) < count:
+        event = scene.snapshot.log.last_before(moment, WalkReferenced)
+        if event is None or event.index != count - len(found) - 1:
+            break
+        found.insert(0, event)
+        moment = event.at
+    return found
+
+
 def _last(scene: Scene) -> Walk | None:
     """The walk that ended last before this moment."""
     log, cpu = scene.snapshot.log, walker(scene)
     end = past_end(scene.snapshot)
     for event in reversed(log.slice(max(0, end - LOOKED_BACK), end)):
-        if isinstance(event, PageWalked) and event.cpu == cpu and event.linear < VMM_BASE:
+        if isinstance(event, PageWalked) and event.cpu == cpu and event.linear < VMM_BASE and event.steps:
             steps = [Step(address, entry) for _, address, entry in event.steps]
             pte = steps[1] if len(steps) > 1 else None
             large = pte is None and _large(scene, steps[0].entry)

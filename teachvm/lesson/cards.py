@@ -26,6 +26,8 @@ CARDS: tuple[Card, ...] = (
     Card("registers", "Registers and flags", "What do the registers hold, and what did the last step change?"),
     Card("memory", "Memory and stack", "Which bytes lie at an address, and what is on the stack?"),
     Card("guest-walk", "Guest walk", "How does a linear address become a physical one, reference by reference?"),
+    Card("nested-walk", "Nested walk", "Which memory references does one access in a VM take when tables are nested?"),
+    Card("control-structure", "Control structure", "What does the processor know of the guest, and why did it leave?"),
     Card("tlb", "TLB", "Which translations does the CPU remember, stale ones included?"),
     Card("console", "Console", "What has each guest written to its serial port?"),
     Card("vmm-entries", "VMM entries", "Why was the VMM entered, how often, and at what cost?"),

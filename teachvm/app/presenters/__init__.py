@@ -12,12 +12,14 @@ from typing import Final
 from teachvm.app.presentation import CardView
 from teachvm.app.presenters import (
     console,
+    control_structure,
     event_log,
     foreign,
     gallery,
     guest_code,
     guest_walk,
     memory,
+    nested_walk,
     registers,
     timeline,
     tlb,
@@ -37,6 +39,8 @@ PRESENTERS: Final[dict[str, Presenter]] = {
     "registers": registers.present,
     "memory": memory.present,
     "guest-walk": guest_walk.present,
+    "nested-walk": nested_walk.present,
+    "control-structure": control_structure.present,
     "tlb": tlb.present,
     "console": console.present,
     "vmm-entries": vmm_entries.present,

@@ -23,6 +23,7 @@ from teachvm.app.snapshot import Snapshot
 from teachvm.app.walks import Step, Walk, chosen
 from teachvm.app.wording import Badge, Editable, Instant, Link, Place, Role, Span, Text, Tip
 from teachvm.isa import paging
+from teachvm.vmm.techniques import Paging
 
 WIDTH, HEIGHT = 1280.0, 344.0
 LEFT: Final = 24.0
@@ -86,6 +87,8 @@ def _subtitle(scene: Scene, walk: Walk) -> Text:
     way = "guest virtual → guest physical" if scene.virtualized else "linear → physical"
     if walk.at is None:
         how = "as the tables are now"
+    elif scene.paging is Paging.NESTED:
+        how = "walked by the CPU, with a nested walk for each step"
     elif scene.virtualized:
         how = "walked by the VMM, for the VCPU"
     else:

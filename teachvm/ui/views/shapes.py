@@ -26,6 +26,8 @@ SHAPES: dict[str, CardShape] = {
     "registers": CardShape("tall", 250, 200, 16),
     "memory": CardShape("tall", 330, 200, 24),
     "guest-walk": CardShape("wide", 560, 290, 30),
+    "nested-walk": CardShape("wide", 560, 330, 34),
+    "control-structure": CardShape("tall", 330, 200, 22),
     "tlb": CardShape("small", 330, 150, 22),
     "console": CardShape("small", 240, 140, 18),
     "vmm-entries": CardShape("small", 320, 170, 22),

@@ -60,6 +60,11 @@ class NestedReferenced(WalkReferenced):
     host_address: int
     gpa: int
 
+    @property
+    def nested(self) -> bool:
+        """Whether it is a reference to the VMM's tables."""
+        return self.level.startswith("nested")
+
 
 @dataclass(frozen=True, slots=True)
 class NestedPageWalked(PageWalked):

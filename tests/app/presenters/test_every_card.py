@@ -14,12 +14,14 @@ from teachvm.resources import assets
 from teachvm.trace.events import Event
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
-from teachvm.vmm.techniques import Technique
+from teachvm.vmm.techniques import Paging, Technique
 from tests.app.presenters.worlds import bare, paging, tinyos
 
 WORLDS: dict[str, Callable[[], Control]] = {
     "trap-and-emulate": tinyos,
     "bare-metal": bare,
+    "hardware-assist": lambda: tinyos(Technique.HARDWARE_ASSIST),
+    "nested": lambda: tinyos(Technique.HARDWARE_ASSIST, paging_by=Paging.NESTED),
     "two-vms": lambda: tinyos(vms=("alpha", "beta")),
     "page-tables": paging,
     "page-tables-under-a-vmm": lambda: paging(Technique.TRAP_AND_EMULATE),

@@ -23,7 +23,7 @@ from teachvm.app.presenters import present
 from teachvm.trace.events import Event
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
-from teachvm.vmm.techniques import Technique
+from teachvm.vmm.techniques import Paging, Technique
 from teachvm.world.build import build
 from teachvm.world.spec import HostSpec, VmSpec, WorldSpec
 
@@ -31,9 +31,14 @@ PAGING_LESSON = Path(__file__).parents[3] / "lessons" / "06-two-level-paging"
 ALL = 1 << 40
 
 
-def tinyos(technique: Technique = Technique.TRAP_AND_EMULATE, vms: tuple[str, ...] = ("alpha",)) -> Control:
+def tinyos(
+    technique: Technique = Technique.TRAP_AND_EMULATE,
+    vms: tuple[str, ...] = ("alpha",),
+    paging_by: Paging = Paging.SHADOW,
+) -> Control:
     """The shipped guest, as often as there are names."""
-    return Control(WorldSpec(HostSpec(vms=tuple(VmSpec(name, "tinyos", technique=technique) for name in vms))))
+    guests = tuple(VmSpec(name, "tinyos", technique=technique, paging=paging_by) for name in vms)
+    return Control(WorldSpec(HostSpec(vms=guests)))
 
 
 def bare() -> Control:

@@ -1,0 +1,124 @@
+"""The nested-walk card: one cell for each reference, lit as it is made, and counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from teachvm.app.control import Control
+from teachvm.app.drawing import Box, DiagramView, Label
+from teachvm.app.presentation import CardView, NoteView, plain
+from teachvm.app.presenters import present
+from teachvm.app.twin import twin
+from teachvm.trace.grain import Grain
+from teachvm.vmm.techniques import Paging, Technique
+from teachvm.vmm.vmx.events import NestedReferenced
+from teachvm.world.build import build
+from teachvm.world.spec import HostSpec, VmSpec, WorldSpec
+from tests.app.presenters.worlds import PAGING_LESSON, until
+
+DATA = 0x0804_A3F4
+
+
+def world(technique: Technique = Technique.HARDWARE_ASSIST, paging: Paging = Paging.NESTED) -> Control:
+    """The lesson on page tables, in a VM, with both walks on the stage; before the first read of a page."""
+    spec = WorldSpec(HostSpec(vms=(VmSpec("alpha", "guest.asm", technique=technique, paging=paging),)))
+    control = Control(spec, lambda asked: build(asked, PAGING_LESSON))
+    control.look(replace(control.focus, cards=("guest-walk", "nested-walk")))
+    return control
+
+
+@pytest.fixture
+def at_read() -> Control:
+    control = world()
+    until(control, "first_read")
+    return control
+
+
+def card(control: Control) -> CardView:
+    return present("nested-walk", control.snapshot(), None)
+
+
+def boxes(control: Control) -> dict[str, Box]:
+    (diagram,) = card(control).body
+    assert isinstance(diagram, DiagramView)
+    return {shape.id: shape for shape in diagram.shapes if isinstance(shape, Box)}
+
+
+def text(box: Box) -> str:
+    return " ".join(plain(line) for line in box.lines)
+
+
+def labels(control: Control) -> str:
+    (diagram,) = card(control).body
+    assert isinstance(diagram, DiagramView)
+    return "\n".join(plain(shape.text) for shape in diagram.shapes if isinstance(shape, Label))
+
+
+def to_data_walk(control: Control) -> None:
+    """To the first reference of the walk that ends well, for the data."""
+    for _ in range(200):
+        control.step(Grain.VISIBLE)
+        phase = next(iter(control.world.recorder.log.of(NestedReferenced, control.position)), None)
+        if phase is not None and phase.at == control.position and phase.linear == DATA and phase.index == 7:
+            return
+    raise AssertionError("the walk was not complete")
+
+
+def test_each_step_lights_the_cell_of_the_next_reference(at_read: Control) -> None:
+    to_data_walk(at_read)
+    for count in range(8, 0, -1):
+        shown = boxes(at_read)
+        assert sum(not shown[f"tick{at}"].ghost for at in range(8)) == count
+        assert f"{count} of 8" in labels(at_read)
+        current = [box for name, box in shown.items() if box.role == "now" and not name.startswith("tick")]
+        assert [box.number for box in current] == [str(count)]
+        at_read.back(Grain.VISIBLE)
+
+
+def test_a_walk_that_is_over_shows_every_entry_and_the_data(at_read: Control) -> None:
+    at_read.step(Grain.INSTRUCTION)
+    shown = boxes(at_read)
+    vm = at_read.world.host.tenants["alpha"]
+    frame = vm.memory.pmap[0x1A] << 12  # type: ignore[attr-defined]  # the only tenant is a VM
+    assert text(shown["r0c3"]) == "PDE 32 → 0002 2000"
+    assert text(shown["r1c3"]) == "PTE 74 → 0001 a000"
+    assert text(shown["r2c1"]) == f"NPT[26] → {frame >> 16:04x} {frame & 0xFFFF:04x}"
+    assert text(shown["r2c3"]) == "data 0000 002a"
+    assert [shown[f"r{row}c{column}"].number for row in range(3) for column in (0, 1, 3)][:8] == list("12345678")
+    said = twin(card(at_read))
+    assert "8 of 8 memory references made" in said
+    assert "nested PDE" in said
+
+
+def test_an_address_asked_about_is_shown_as_the_tables_are(at_read: Control) -> None:
+    at_read.look(replace(at_read.focus, walk=0x0804_9000))
+    assert "as the tables are now" in plain(card(at_read).subtitle)
+    shown = boxes(at_read)
+    assert text(shown["r0c3"]) == "PDE 32 → 0002 2000"
+    assert text(shown["r1c3"]) == "PTE 73 → 0001 b000"
+    # Nobody has touched the page, so the nested tables do not have it yet.
+    assert text(shown["r2c1"]) == "NPT[27] → not present"
+    assert shown["r2c3"].ghost
+
+
+@pytest.mark.parametrize(
+    ("technique", "paging", "said"),
+    [
+        (Technique.BARE_METAL, Paging.SHADOW, "No VMM lies below"),
+        (Technique.TRAP_AND_EMULATE, Paging.SHADOW, "Nested tables need hardware assist"),
+        (Technique.HARDWARE_ASSIST, Paging.SHADOW, "shadow tables translate here"),
+    ],
+)
+def test_where_nothing_is_nested_the_card_says_why(technique: Technique, paging: Paging, said: str) -> None:
+    (note,) = card(world(technique, paging)).body
+    assert isinstance(note, NoteView)
+    assert said in plain(note.text)
+
+
+def test_the_guest_walk_beside_it_keeps_the_guest_s_half(at_read: Control) -> None:
+    at_read.step(Grain.INSTRUCTION)
+    view = present("guest-walk", at_read.snapshot(), None)
+    assert "walked by the CPU, with a nested walk for each step" in plain(view.subtitle)
+    assert "2 of 2 references made, physical 0001 a3f4" in twin(view)
