@@ -148,11 +148,7 @@ class Control:
         if grain is Grain.VISIBLE:
             self.timeline.back(self.visible)
         elif grain is Grain.INSTRUCTION and vm is not None:
-            done, settled = vm.instructions, vm.engine.settled
-            self.timeline.back_to(
-                lambda event: False,
-                stop_at=lambda: vm.engine.settled and (vm.instructions < done or not settled),
-            )
+            self._step_back_over_cache(vm)
         else:
             self.timeline.back_instruction()
 
@@ -163,6 +159,16 @@ class Control:
         if isinstance(tenant, Vm) and tenant.engine.technique is Technique.BINARY_TRANSLATION:
             return tenant
         return None
+
+    def _step_back_over_cache(self, vm: Vm) -> None:
+        """Go to where the step before the present instruction ended: the first boundary with that many completed."""
+
+        def earlier(count: int) -> bool:
+            return self.timeline.back_to(lambda event: False, stop_at=lambda: vm.instructions < count)
+
+        inside = not vm.engine.settled
+        if earlier(vm.instructions + inside) and earlier(vm.instructions):
+            self._step_over_cache(vm)
 
     def _step_over_cache(self, vm: Vm) -> Outcome:
         """Go on until the guest has completed an instruction and stands before the next one."""

@@ -168,11 +168,35 @@ class Writer:
         return b"".join(write() for write in chosen)
 
 
+class SensitiveWriter(Writer):
+    """Writes a kernel that looks at its own privilege all the time, and goes everywhere by calls and returns."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__(random)
+        self._choices += (
+            (12, lambda: self.one_of("9c 9d 9c58 509d 6a029d 6802320000 669c 669d 9c9d fa fb fafb")),
+            (5, lambda: self.one_of("0e 16 58 5b 8cc8 8cd3 8ce9 8cda 668cc8 8ec0 8ed8 8ee8")),
+            (4, lambda: self.one_of("0f01e0 0f00c8 0f00c3 660f01e1 0f02c1 0f03d0 0f00e1 0f00e9")),
+            (3, lambda: b"\x0f\x01" + bytes((self.pick(0x05, 0x0D, 0x25),)) + word(self.address())),
+            (6, lambda: b"\xe8" + word(self.random.randrange(-60, 60))),
+            (6, lambda: self.one_of("c3 c3 c20400 c9 c8080000 5dc3")),
+            (4, lambda: b"\xb8" + word(self.place()) + self.one_of("ffe0 ffd0 50c3 a300000200ff2500000200")),
+            (3, lambda: self.one_of("658b05000002 65890500000200 2ea100000100 65ac 368b4424fc 640fb601")),
+            (2, lambda: b"\x9a" + word(self.place()) + word(self.pick(8, 0x40, 0x48), 2)),
+            (
+                2,
+                lambda: b"\x68" + word(self.pick(8, 0x40)) + b"\x68" + word(self.place()) + self.one_of("cb cb ca0400"),
+            ),
+            (3, lambda: b"\xbc" + word(0x3_0000 + 4 * self.random.randrange(0x2000))),
+        )
+
+
 class RandomGuest:
     """One random kernel, to be put into several machines alike."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, writer: type[Writer] = Writer) -> None:
         self.random = Random(seed)
+        self.writer = writer
         self.contents: list[tuple[int, bytes]] = []
         furnish(lambda address, content: self.contents.append((address, content)), "hlt")
         self._memory()
@@ -203,7 +227,7 @@ class RandomGuest:
         put = self.contents.append
         for _ in range(32):
             put((random.randrange(0x2_0000, 0xF_F000), random.randbytes(random.randrange(64))))
-        put((CODE, Writer(random).code()))
+        put((CODE, self.writer(random).code()))
         # The pages everything stands on are there; the others may be anything.
         firm = {1, 2, 5, 6, 7, 16}
         table = [

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from teachvm.vmm.events import Change
+from teachvm.vmm.techniques import Technique
 from teachvm.world.divergence import Divergence, LockStep, _first_difference
 from teachvm.world.spec import HostSpec, ProgramSpec, SpecError, VmSpec, WorldSpec
-from tests.world.kernels import BARE, HEAD, TAIL, TRAP, Sample, kernel, spec
+from tests.world.kernels import BARE, HEAD, TAIL, TRANSLATE, TRAP, Sample, kernel, spec
 from tests.world.kernels import TABLE as ENTRIES
 
 SMALL = """
@@ -38,15 +39,17 @@ gdt_register: dw $ - gdt - 1
 ldt:    dd      0, 0, 0xFFFF, 0x00CF9200
 """
 
+BOTH = pytest.mark.parametrize("technique", [TRAP, TRANSLATE])
 
-def lock_step(source: str) -> LockStep:
+
+def lock_step(source: str, technique: Technique = TRAP) -> LockStep:
     with tempfile.TemporaryDirectory(prefix="teachvm-guest-") as folder:
         Path(folder, "guest.asm").write_text(source, encoding="ascii")
-        return LockStep(spec(Sample(), TRAP), Path(folder))
+        return LockStep(spec(Sample(), technique), Path(folder))
 
 
-def first_difference(code: str) -> Divergence | None:
-    pair = lock_step(SMALL.format(code=code))
+def first_difference(code: str, technique: Technique = TRAP) -> Divergence | None:
+    pair = lock_step(SMALL.format(code=code), technique)
     found = pair.run(1_000)
     assert found is not None or pair.ended
     return found
@@ -109,19 +112,21 @@ def test_a_silent_sensitive_instruction_is_named_with_place_difference_and_reaso
         "jmp 8:.on\n.on: mov fs, ax\n lss esp, [.far]\n jmp .past\n.far: dd 0x17000, 0x10\n.past:",
     ],
 )
-def test_a_kernel_without_any_has_no_divergence(code: str) -> None:
-    assert first_difference(code) is None
+@BOTH
+def test_a_kernel_without_any_has_no_divergence(technique: Technique, code: str) -> None:
+    assert first_difference(code, technique) is None
 
 
 @pytest.mark.parametrize(
     "piece", ["loop", "say", "off", "wait", "lost page", "reload", "divide", "undefined", "traps", "fill",
               "patch", "tables", "protect", "ports"]
 )  # fmt: skip
-def test_a_kernel_with_paging_timer_and_faults_has_no_divergence(piece: str) -> None:
+@BOTH
+def test_a_kernel_with_paging_timer_and_faults_has_no_divergence(technique: Technique, piece: str) -> None:
     with tempfile.TemporaryDirectory(prefix="teachvm-guest-") as folder:
         sample = kernel([(piece, 1)], 30, 8)
         Path(folder, "guest.asm").write_text(sample.sources[0][1], encoding="ascii")
-        pair = LockStep(spec(sample, TRAP), Path(folder))
+        pair = LockStep(spec(sample, technique), Path(folder))
     assert pair.run(3_000) is None
     assert pair.ended
 
@@ -168,6 +173,19 @@ def test_the_first_instruction_of_a_handler_is_named_not_the_one_it_interrupted(
     found = lock_step(HEAD.format(count=20, rounds=100) + "sti\n nop\n" + tail).run(2_000)
     assert found is not None
     assert (found.text, found.place) == ("mov bp, cs", "tick")
+
+
+@pytest.mark.parametrize("case", SILENT)
+def test_translated_none_of_them_differs(case: str) -> None:
+    assert first_difference(SILENT[case][0], TRANSLATE) is None
+
+
+def test_tinyos_never_differs_when_it_is_translated() -> None:
+    sample = Sample(programs=(ProgramSpec("ticker", 0x241), ProgramSpec("hello")), guest="tinyos")
+    pair = LockStep(spec(sample, TRANSLATE))
+    assert pair.run(100_000) is None
+    assert pair.ended
+    assert pair.instructions > 10_000
 
 
 def test_tinyos_differs_first_at_the_popfd_of_its_lock() -> None:
