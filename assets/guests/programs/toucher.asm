@@ -19,19 +19,9 @@ start:
         jnz     .page
         dec     ebp
         jnz     .round
-        push    edx
-        mov     edi, line
+        mov     eax, edx
         mov     esi, touched
-        call    put_text
-        mov     eax, [pages]
-        call    put_number
-        mov     esi, sum
-        call    put_text
-        pop     eax
-        call    put_number
-        call    write_line
-        xor     ebx, ebx
-        jmp     exit
+        jmp     report
 
 %include "pages.inc"
 %include "output.inc"
@@ -39,5 +29,4 @@ start:
         align   PAGE, db 0
 pages:          dd 0
 touched:        db "toucher: pages ", 0
-sum:            db ", sum ", 0
 line:           times 80 db 0

@@ -30,19 +30,8 @@ start:
         add     esi, PAGE
         dec     ecx
         jnz     .sum
-        push    eax
-        mov     edi, line
         mov     esi, written
-        call    put_text
-        mov     eax, [pages]
-        call    put_number
-        mov     esi, sum
-        call    put_text
-        pop     eax
-        call    put_number
-        call    write_line
-        xor     ebx, ebx
-        jmp     exit
+        jmp     report
 
 %include "pages.inc"
 %include "output.inc"
@@ -50,5 +39,4 @@ start:
         align   PAGE, db 0
 pages:          dd 0
 written:        db "writer: pages ", 0
-sum:            db ", sum ", 0
 line:           times 80 db 0
