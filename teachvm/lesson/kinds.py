@@ -10,6 +10,7 @@ from teachvm.isa.exceptions import Vector
 from teachvm.lesson.milestones import COUNTABLE, MILESTONE
 from teachvm.lesson.names import FIELD, FUNCTION, NAME, Parameter
 from teachvm.lesson.problems import did_you_mean, one_of, quoted
+from teachvm.world.gallery import EXHIBIT
 
 MAX_DEPTH = 24
 MAX_ITEMS = 16
@@ -22,7 +23,7 @@ _ARITHMETIC = (
 )  # fmt: skip
 _EQUALITY = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot)
 _MEMBERSHIP = (ast.In, ast.NotIn)
-_WORDS = ("vm", "label", "process", "milestone", "reason", "pattern", "vector")
+_WORDS = ("vm", "label", "process", "milestone", "reason", "pattern", "vector", "exhibit")
 
 
 Argument = tuple[str, ast.expr]
@@ -283,6 +284,8 @@ class Checker:
                 return self._known.processes
             case "vector":
                 return tuple(f"#{vector.name}" for vector in Vector)
+            case "exhibit":
+                return tuple(EXHIBIT)
             case "label":
                 return self._labels(given)
             case _:

@@ -152,6 +152,13 @@ RECORDS: dict[str, tuple[Name, ...]] = {
         Name("user", "bool", "U/S of both entries, as remembered", optional=True),
         Name("dirty", "bool", "D, as remembered", optional=True),
     ),
+    "measured": (
+        Name("silent", "bool", "no exception: whoever waits for a trap is not told"),
+        Name("same", "bool", "it did what it does in ring 0"),
+        Name("eax", "int", "what it left in EAX"),
+        Name("vector", "int", "the exception it raised", optional=True),
+        Name("error", "int", "that exception's error code", optional=True),
+    ),
     "milestone": (
         Name("happened", "bool", "there was one"),
         Name("n", "int", "moment: instructions completed by then", optional=True),
@@ -245,6 +252,12 @@ FUNCTIONS: tuple[Function, ...] = (
             VM,
         ),
         "the latest thing of that kind up to now",
+    ),
+    Function(
+        "measured",
+        "measured",
+        (Parameter("mnemonic", "exhibit", required=True, keyword=False), Parameter("ring", "int")),
+        "what a sensitive instruction of the gallery did in a ring (1 unless given) of a machine of its own, just now",
     ),
     Function("console", "str", (Parameter("vm", "vm", keyword=False),), "all a VM wrote to its serial port"),
     Function(

@@ -22,6 +22,7 @@ from teachvm.vmm.foreign import ForeignVm
 from teachvm.vmm.memory.walk import PagingMode, look
 from teachvm.vmm.view import GuestState, state_of
 from teachvm.vmm.vm import Vm
+from teachvm.world.gallery import EXHIBIT, RINGS, measure
 from teachvm.world.world import World
 
 MOST_CONSOLE = 100_000
@@ -58,6 +59,7 @@ class WorldScope:
             "count": self._count,
             "cost": self._cost,
             "last": self._last,
+            "measured": self._measured,
             "console": self._console,
             "printed": self._printed,
             "host": self._host,
@@ -329,6 +331,13 @@ class WorldScope:
         word, vm = str(given["milestone"]), given.get("vm")
         name = "" if vm is None else self.tenant(vm)
         return records.milestone(self._happenings.latest(word, name, self._now))
+
+    def _measured(self, given: Mapping[str, Scalar]) -> Value:
+        ring = _int(given.get("ring", 1))
+        if ring not in RINGS:
+            raise NoValueError("the gallery is measured in rings 0, 1 and 3")
+        rows = measure(EXHIBIT[str(given["mnemonic"])])
+        return records.measured(rows[RINGS.index(ring)], rows[0])
 
     def _console(self, given: Mapping[str, Scalar]) -> Value:
         return self._world.console(self.tenant(given.get("vm")))[-MOST_CONSOLE:]

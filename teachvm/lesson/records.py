@@ -14,6 +14,7 @@ from teachvm.lesson.scope import Record, Value
 from teachvm.machine.tlb import TlbEntry
 from teachvm.vmm.memory.walk import GuestWalk
 from teachvm.vmm.view import GuestState
+from teachvm.world.gallery import Measured
 
 _GENERAL = ("eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi")
 _SELECTORS = ("es", "cs", "ss", "ds", "fs", "gs")
@@ -102,6 +103,20 @@ def cached(found: TlbEntry | None) -> Record:
         readers["user"] = lambda: known.user
         readers["dirty"] = lambda: known.dirty
     return Record("cached", readers)
+
+
+def measured(here: Measured, in_ring_0: Measured) -> Record:
+    """What an instruction of the gallery did in one ring."""
+    return Record(
+        "measured",
+        {
+            "silent": lambda: here.silent,
+            "same": lambda: here.same_as(in_ring_0),
+            "eax": lambda: here.eax,
+            "vector": lambda: here.vector,
+            "error": lambda: here.error,
+        },
+    )
 
 
 def milestone(happening: Happening | None) -> Record:

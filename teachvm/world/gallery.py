@@ -244,6 +244,8 @@ EXHIBITS: Final[tuple[Exhibit, ...]] = (
     ),
 )
 
+EXHIBIT: Final = {exhibit.mnemonic: exhibit for exhibit in EXHIBITS}
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:

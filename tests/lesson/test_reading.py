@@ -91,6 +91,11 @@ def bare() -> Room:
         ("hex(0x00100247)", "0010 0247"),
         ("hex(0x123456789a)", "12 3456 789a"),
         ("label('sched_lock', vm='alpha') == label('sched_lock', vm='beta')", True),
+        ("measured('POPF').silent and not measured('POPF').same", True),
+        ("measured('POP').vector", 13),
+        ("measured('POP', ring=0).same", True),
+        ("measured('SGDT').same", True),
+        ("measured('MOV', ring=3).eax & 3", 3),
         ("moment.phase", 0),
         ("moment.n > 1000", True),
         ("run.instructions == moment.n", True),
@@ -133,6 +138,7 @@ def test_bare_metal_answers_to_the_lessons_name_and_to_host(bare: Room, text: st
         ("walk(1).present", "paging is off, there is nothing to walk"),
         ("memory(0, size=3)", "memory is read in 1, 2 or 4 bytes"),
         ("bit(1, 64)", "bits are numbered from 0 to 63"),
+        ("measured('POPF', ring=2).silent", "the gallery is measured in rings 0, 1 and 3"),
         ("label('no_such')", "no label 'no_such' in tinyos"),
     ],
 )
@@ -176,6 +182,7 @@ def test_reading_every_name_and_field_changes_nothing(virtual: Room) -> None:
     read(virtual.scope.call("walk", [virtual.world.host.machine.cpu.eip], {}))
     read(virtual.scope.call("tlb", [virtual.world.host.machine.cpu.eip], {}))
     read(virtual.scope.call("last", ["trap"], {}))
+    read(virtual.scope.call("measured", ["LAR"], {}))
     assert seen == set(RECORDS)
     assert virtual.timeline.digest() == digest
 
@@ -183,7 +190,8 @@ def test_reading_every_name_and_field_changes_nothing(virtual: Room) -> None:
 def test_every_function_of_the_table_is_bound(virtual: Room) -> None:
     given = {
         "walk": [0x10000], "tlb": [0x10000], "memory": [0x10000], "label": ["idle"], "at": ["idle"], "count": ["trap"],
-        "cost": [], "last": ["trap"], "console": [], "printed": ["x"], "host": [0], "bit": [1, 0], "hex": [1],
+        "cost": [], "measured": ["POPF"], "last": ["trap"], "console": [], "printed": ["x"], "host": [0], "bit": [1, 0],
+        "hex": [1],
     }  # fmt: skip
     assert set(given) == {function.name for function in FUNCTIONS}
     for name, arguments in given.items():

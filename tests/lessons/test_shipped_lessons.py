@@ -11,6 +11,9 @@ from teachvm.lesson.loader import load
 from teachvm.lesson.model import Ask, Check, Do, Lesson
 from teachvm.lesson.player import Silence, play
 from teachvm.lesson.progress import LessonRun
+from teachvm.trace.timeline import Timeline
+from teachvm.vmm.techniques import Technique
+from teachvm.world.build import build
 
 ENTRIES = shipped()
 REPORTS: dict[str, Report] = {}
@@ -37,6 +40,7 @@ def test_the_lessons_of_this_version_are_there() -> None:
         (1, "emulation-or-virtualization"),
         (2, "vcpu-and-vmm"),
         (3, "trap-and-emulate"),
+        (4, "special-instructions"),
         (6, "two-level-paging"),
     ]
 
@@ -114,10 +118,6 @@ def test_playing_the_same_lesson_twice_ends_in_the_same_state() -> None:
 
 
 def test_the_lock_goes_wrong_without_bare_metal_and_right_on_it() -> None:
-    from teachvm.trace.timeline import Timeline
-    from teachvm.vmm.techniques import Technique
-    from teachvm.world.build import build
-
     spec = load(resources.lessons() / "03-trap-and-emulate").spec
     for technique, ticks in ((Technique.TRAP_AND_EMULATE, "ticks: 0"), (Technique.BARE_METAL, "ticks: 3")):
         world = build(spec.with_technique(technique))
@@ -134,3 +134,17 @@ def test_a_student_without_the_instructors_file_can_play_too(tmp_path: Path) -> 
     assert report.lesson is not None
     assert not report.lesson.instructor.answers
     assert [str(problem) for problem in report.problems] == []
+
+
+@pytest.mark.parametrize(
+    ("technique", "said"),
+    [(Technique.BARE_METAL, (0, 1, 0, 0)), (Technique.TRAP_AND_EMULATE, (1, 0, 1, 1))],
+)
+def test_a_kernel_that_asks_the_processor_is_lied_to_by_no_vmm_but_one_ring_down(
+    technique: Technique, said: tuple[int, ...]
+) -> None:
+    folder = resources.lessons() / "04-special-instructions"
+    world = build(load(folder).spec.with_technique(technique), folder)
+    Timeline(world).run(5_000)
+    (name,) = world.guests
+    assert tuple(int(line[-1]) for line in world.console(name).splitlines()) == said
