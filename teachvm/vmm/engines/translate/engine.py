@@ -395,7 +395,6 @@ def _reason(insn: Insn | None) -> EntryReason:
     """Why translated code calls the VMM for an instruction."""
     if insn is None:
         return EntryReason.NOT_COPIED
-    reason = instruction_reason(insn)
-    if reason is not None:
+    if (reason := instruction_reason(insn)) is not None:
         return reason
     return EntryReason.NOT_COPIED if insn.row.klass is InstructionClass.INNOCUOUS else EntryReason.SENSITIVE
