@@ -49,7 +49,7 @@ FIRST_FREE: Final = 0x30
 """Vectors below are exceptions, and interrupts of the host's own controllers."""
 NO_PAGE: Final = -1
 """Stands for the shared page before the guest has named one."""
-_ALLOWED: Final = (EntryReason.SEGMENT_LOAD, EntryReason.FAR_TRANSFER)
+_ALLOWED: Final = (EntryReason.SEGMENT_LOAD, EntryReason.FAR_TRANSFER, EntryReason.RDTSC)
 """What even a kernel built for a VMM may do in a way that needs help."""
 _PIC_COMMAND, _PIC_EOI = 0x20, 0x20
 _EVENTS: Final = {0x20: EVENT_TIMER, 0x24: EVENT_CONSOLE}

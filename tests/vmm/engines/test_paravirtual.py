@@ -277,6 +277,11 @@ def test_programs_may_make_no_hypercall() -> None:
     assert "#GP(0x0412) at eip 0x00010000, and no handler for it" in here.finish()
 
 
+def test_kernel_may_read_the_time() -> None:
+    here = room("rdtsc \n stop: nop").to_label("stop")
+    assert here.reasons() == [EntryReason.PAGE_FAULT_HIDDEN, EntryReason.RDTSC]
+
+
 def test_trap_table_cannot_lead_into_the_vmm() -> None:
     from teachvm.vmm.region import VMM_CS
 
@@ -373,13 +378,16 @@ def test_dropping_derived_state_at_random_moments_changes_nothing_the_guest_does
     calm, shaken, random, drops = world("tinyos2", programs), world("tinyos2", programs), Random(3), 0
     vm = shaken.host.tenants["alpha"]
     assert isinstance(vm, Vm)
-    finished(calm)
+    undisturbed = finished(calm)
     while shaken.unit():
         if random.random() < 0.003:
             vm.engine.drop_derived()
             drops += 1
     assert drops > 50
     assert shaken.console("alpha") == calm.console("alpha")
+    assert vm.direct + vm.emulated == undisturbed.direct + undisturbed.emulated
+    assert vm.time == undisturbed.time
+    assert vm.memory.read_bytes(0, 2 * MIB) == undisturbed.memory.read_bytes(0, 2 * MIB)
     assert vm.ledger.counts[EntryReason.PAGE_FAULT_HIDDEN] > 100
 
 
