@@ -20,6 +20,7 @@ from tests.app.presenters.worlds import bare, paging, tinyos
 WORLDS: dict[str, Callable[[], Control]] = {
     "trap-and-emulate": tinyos,
     "bare-metal": bare,
+    "binary-translation": lambda: tinyos(Technique.BINARY_TRANSLATION),
     "hardware-assist": lambda: tinyos(Technique.HARDWARE_ASSIST),
     "nested": lambda: tinyos(Technique.HARDWARE_ASSIST, paging_by=Paging.NESTED),
     "two-vms": lambda: tinyos(vms=("alpha", "beta")),

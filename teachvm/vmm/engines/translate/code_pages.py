@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from teachvm.isa.paging import PAGE_SHIFT
+from teachvm.machine.mmu import Access
 from teachvm.vmm.addresses import Gfn, Gva
 from teachvm.vmm.memory.walk import GuestWalk, PagingMode, look
 
@@ -55,8 +56,9 @@ class CodePages:
         self.stale = False
 
     def add(self, linear: Gva) -> None:
-        """Watch the page of a unit that is being translated."""
+        """Watch the page of a unit that is being translated; the guest's entries get A, as if it were fetched from."""
         page = linear >> PAGE_SHIFT
+        self._vm.vcpu.cpu.translate(linear, Access.FETCH, False)
         if page not in self.pages:
             self._set(page, self._walk(page))
 
@@ -106,10 +108,12 @@ class CodePages:
         for page, found in list(self.pages.items()):
             walk = self._walk(page)
             there = CodePage(Gfn(walk.gpa >> PAGE_SHIFT), walk.directory, walk.table)
-            if there == found and walk.error(write=False, user=False, wp=mode.wp) is None:
+            # An entry without A has to get it when the guest executes there next, so that is not to go unnoticed.
+            good = walk.accessed and walk.error(write=False, user=False, wp=mode.wp) is None
+            if good and there == found:
                 continue
             self._drop(page)
-            if there.gfn == found.gfn and walk.error(write=False, user=False, wp=mode.wp) is None:
+            if good and there.gfn == found.gfn:
                 self._set(page, walk)
             else:
                 gone.append(page)

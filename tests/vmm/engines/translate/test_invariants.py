@@ -330,6 +330,23 @@ again:  mov     eax, [{TABLE} + 4 * 0x60]
     assert [event.cause for event in duet.room.events(UnitInvalidated)].count("remap") >= 3
 
 
+def test_the_entry_of_a_page_of_code_gets_its_accessed_bit_back_after_the_kernel_has_cleared_it() -> None:
+    """A kernel ages its pages, those of its own code included; another page of it is chained to."""
+    source = f"""
+        mov     edi, 3
+again:  and     dword [{TABLE} + 4 * 0x60], ~0x20
+        and     dword [{TABLE} + 4 * 0x10], ~0x20
+        call    0x60000
+        dec     edi
+        jnz     again
+        hlt
+    """
+    duet = Duet(source)
+    duet.put(0x60000, "inc ebx \n ret")
+    duet.to_the_end(100)
+    assert duet.vm.memory.read(TABLE + 4 * 0x60, 4) & 0x20
+
+
 # ---- 8: and derived state may go at any boundary -----------------------------------------------
 
 
