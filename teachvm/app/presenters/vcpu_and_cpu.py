@@ -17,6 +17,7 @@ from teachvm.isa.flags import IF
 from teachvm.isa.operands import CS
 from teachvm.vmm.deprivilege import hardware_flags, hardware_ring, hardware_selector
 from teachvm.vmm.region import GDTR, IDTR
+from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vcpu import GUEST_CR0
 
 FIELDS = ("CPL", "IF", "CR0", "CR2", "CR3", "IDTR", "GDTR", "CS")
@@ -123,15 +124,19 @@ def _live(scene: Scene, earlier: Scene | None) -> PairSection:
 
 def _guest(scene: Scene) -> dict[str, int]:
     state = scene.state
+    cpl, cs = state.cpl, state.segs[CS].selector
+    if scene.guest.spec.technique is Technique.PARAVIRTUAL:
+        # The VMM keeps the kernel as ring 0 of the VCPU; the kernel itself is shown where it is.
+        cpl, cs = hardware_ring(cpl), hardware_selector(cs, cpl)
     return {
-        "CPL": state.cpl,
+        "CPL": cpl,
         "IF": int(bool(state.eflags & IF)),
         "CR0": state.cr0,
         "CR2": state.cr2,
         "CR3": state.cr3,
         "IDTR": state.idtr.base,
         "GDTR": state.gdtr.base,
-        "CS": state.segs[CS].selector,
+        "CS": cs,
     }
 
 

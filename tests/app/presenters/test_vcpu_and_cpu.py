@@ -7,8 +7,9 @@ from teachvm.app.notation import hex32
 from teachvm.app.presentation import ChipsView, PairsView, plain
 from teachvm.trace.moment import Moment
 from teachvm.vmm.events import GuestResumed, VmmEntered
+from teachvm.vmm.techniques import Technique
 from tests.app.presenters.conftest import At
-from tests.app.presenters.worlds import card, find, pairs, visible
+from tests.app.presenters.worlds import card, find, pairs, tinyos, until, visible
 
 
 def columns(control: Control, name: str) -> tuple[str, ...]:
@@ -25,6 +26,13 @@ def test_guest_and_hardware_differ_where_the_guest_is_deprivileged(at: At) -> No
     assert columns(control, "IDTR") == ("0001 2000", "ffc0 1000")
     assert columns(control, "GDTR") == ("0001 1000", "ffc0 0000")
     assert columns(control, "CS") == ("0008", "0009")
+
+
+def test_a_paravirtual_kernel_sees_the_ring_it_runs_in() -> None:
+    control = tinyos(Technique.PARAVIRTUAL)
+    until(control, "memory_init")
+    assert columns(control, "CPL") == ("1", "1")
+    assert columns(control, "CS") == ("0009", "0009")
 
 
 def test_while_the_vmm_runs_the_columns_hold_what_the_guest_will_run_with(at: At) -> None:
