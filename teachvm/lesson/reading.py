@@ -152,7 +152,9 @@ class WorldScope:
         if isinstance(tenant, ForeignVm):
             variables = tenant.cpu
             return lambda: variables.pc
-        cpu = tenant.processor if isinstance(tenant, Vm) else self._world.host.machine.cpu
+        if isinstance(tenant, Vm):
+            return lambda: tenant.program_counter
+        cpu = self._world.host.machine.cpu
         return lambda: cpu.eip
 
     def has_cpu(self, vm: Scalar) -> bool:

@@ -116,6 +116,9 @@ class Precise(NamedTuple):
 class Recovery(Protocol):
     """Knows where the guest's registers are at each instruction of a translation cache."""
 
+    def boundary(self, address: int) -> int:
+        """Guest EIP where a place in the cache is a guest instruction boundary; -1 elsewhere."""
+
     def registers(self, regs: Sequence[int], address: int, eflags: int) -> Precise:
         """The guest's registers, while the hardware is about to execute the instruction at an address of the cache."""
 

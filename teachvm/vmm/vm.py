@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 from teachvm.host.host import Host
 from teachvm.host.stop import StopReason, switched_off
 from teachvm.isa.flags import IF
+from teachvm.isa.operands import CS
 from teachvm.machine.computer import devices_for
 from teachvm.machine.cpu import Cpu
 from teachvm.trace.state import Registry
@@ -22,7 +23,7 @@ from teachvm.vmm.entries import Ledger
 from teachvm.vmm.events import ShadowDropped
 from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.shadow import DEFAULT_BUDGET, LEAST_BUDGET, ShadowTables
-from teachvm.vmm.region import REGION_FRAMES, VmmRegion
+from teachvm.vmm.region import CACHE_CS, REGION_FRAMES, VmmRegion
 from teachvm.vmm.techniques import Paging, Technique
 from teachvm.vmm.vcpu import Vcpu
 from teachvm.vmm.vmx.vcpu import NonRootVcpu
@@ -173,6 +174,15 @@ class Vm:
     def processor(self) -> Cpu:
         """What executes the guest's instructions: the hardware, or under emulation the software CPU."""
         return self.vcpu.cpu if self.engine.technique is Technique.EMULATION else self.host.machine.cpu
+
+    @property
+    def program_counter(self) -> int:
+        """EIP of the guest instruction the processor executes next; -1 inside translated code that stands for one."""
+        cpu, recovery = self.processor, self.vcpu.recovery
+        in_cache = self.vcpu.in_guest and self.host.on_cpu == self.name and cpu.segs[CS].selector & 0xFFFC == CACHE_CS
+        if recovery is None or not in_cache:
+            return cpu.eip
+        return recovery.boundary(cpu.eip)
 
     @property
     def executing(self) -> bool:

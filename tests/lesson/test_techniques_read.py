@@ -47,6 +47,16 @@ def test_units_are_translated_and_chained() -> None:
     assert room.value("0 < alpha.direct < alpha.translated")
 
 
+def test_a_label_is_met_where_its_copy_is_executed() -> None:
+    room = _room(Technique.BINARY_TRANSLATION)
+    assert room.go("at('memory_init', vm='alpha')").reached
+    assert room.value("alpha.vcpu.eip == label('memory_init')")
+    assert room.value("cpu.eip >= 0xffc00000")
+    room.go("at('frame_allocate', nth=2)")
+    assert room.value("at('frame_allocate')")
+    assert room.value("memory(alpha.vcpu.esp) > label('memory_init')")
+
+
 @pytest.mark.parametrize("word", ["exit", "hypercall", "chained", "invalidated"])
 def test_on_bare_metal_nothing_of_it_happens(word: str) -> None:
     room = _room(Technique.BARE_METAL)

@@ -41,6 +41,7 @@ def test_the_lessons_of_this_version_are_there() -> None:
         (2, "vcpu-and-vmm"),
         (3, "trap-and-emulate"),
         (4, "special-instructions"),
+        (5, "binary-translation"),
         (6, "two-level-paging"),
     ]
 

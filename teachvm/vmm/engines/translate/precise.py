@@ -58,6 +58,11 @@ class Recovery:
         """Whether the guest's instruction before was STI."""
         return self._at(address).shadow
 
+    def boundary(self, address: int) -> int:
+        """Guest EIP where the cache is at a guest instruction boundary; -1 inside what stands for an instruction."""
+        recover = self._at(address)
+        return recover.eip if recover.eip is not None and recover.clean else -1
+
     def registers(self, regs: Sequence[int], address: int, eflags: int) -> Precise:
         """The guest's registers, while the hardware is about to execute the instruction at an address of the cache."""
         recover = self._at(address)
