@@ -32,7 +32,7 @@ HANDLER_GATES = frozenset((INTERRUPT_GATE_16, INTERRUPT_GATE_32, TRAP_GATE_16, T
 """Gate types an IDT entry may have."""
 
 
-class _Target(NamedTuple):
+class Target(NamedTuple):
     """Where a gate leads."""
 
     size: int
@@ -135,7 +135,7 @@ def _enter_handler(cpu: Cpu, interruption: Interruption) -> None:
     cpu.eip = offset
 
 
-def _resolve_gate(cpu: Cpu, interruption: Interruption) -> _Target:
+def _resolve_gate(cpu: Cpu, interruption: Interruption) -> Target:
     """The gate of a vector and the code segment behind it, both checked.
 
     Raises:
@@ -143,8 +143,7 @@ def _resolve_gate(cpu: Cpu, interruption: Interruption) -> _Target:
         CpuStopped: A task gate.
     """
     vector, software = interruption.vector, interruption.source is Source.SOFTWARE
-    asked = "gate", vector, software, cpu.cpl
-    known: _Target | None = cpu.concluded.of(cpu).get(asked)
+    known = remembered_gate(cpu, vector, cpu.cpl, software=software)
     if known is not None:
         return known
     where = vector * DESCRIPTOR_SIZE
@@ -170,6 +169,12 @@ def _resolve_gate(cpu: Cpu, interruption: Interruption) -> _Target:
     cpl = cpu.cpl if segment.conforming else segment.dpl
     cleared = TF | NT | RF | VM | (IF if gate.clears_if else 0)
     code = at_cpl(mark_accessed(cpu, found), cpl)
-    target = _Target(4 if gate.is_32 else 2, gate.offset, code, cpl, cleared)
-    cpu.concluded.keep(cpu, asked, target, linear, found.linear)
+    target = Target(4 if gate.is_32 else 2, gate.offset, code, cpl, cleared)
+    cpu.concluded.keep(cpu, ("gate", vector, software, cpu.cpl), target, linear, found.linear)
     return target
+
+
+def remembered_gate(cpu: Cpu, vector: int, cpl: int, *, software: bool = True) -> Target | None:
+    """Where a vector's gate leads from a ring, if its checks came out well before and would again."""
+    known: Target | None = cpu.concluded.of(cpu).get(("gate", vector, software, cpl))
+    return known

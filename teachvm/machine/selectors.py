@@ -268,8 +268,7 @@ def privilege_stack(cpu: Segmentation, ring: int) -> tuple[int, int]:
 
 def _inner_stack(cpu: Segmentation, ring: int) -> tuple[int, Segment]:
     """ESP and the checked stack segment for an inner ring; the TSS is read each time, the descriptor if it changed."""
-    asked = "inner", ring
-    known: tuple[memoryview, Segment] | None = cpu.concluded.of(cpu).get(asked)
+    known = remembered_stack(cpu, ring)
     if known is not None:
         words, segment = known
         if words[1] & 0xFFFF == segment.selector:
@@ -279,8 +278,14 @@ def _inner_stack(cpu: Segmentation, ring: int) -> tuple[int, Segment]:
     here = cpu.words_at(cpu.tr.base + tss_esp(ring) & 0xFFFF_FFFF, 2)
     linear = descriptor_address(cpu, selector)
     if here is not None and linear is not None and cpu.tr.type in (TSS_32, TSS_32_BUSY):
-        cpu.concluded.keep(cpu, asked, (here, segment), linear)
+        cpu.concluded.keep(cpu, ("inner", ring), (here, segment), linear)
     return pointer, segment
+
+
+def remembered_stack(cpu: Segmentation, ring: int) -> tuple[memoryview, Segment] | None:
+    """ESP and SS of an inner ring as the TSS has them now, and the segment, good if that SS is still its selector."""
+    known: tuple[memoryview, Segment] | None = cpu.concluded.of(cpu).get(("inner", ring))
+    return known
 
 
 def push_on_inner_stack(cpu: Segmentation, cpl: int, size: int, values: list[int]) -> None:

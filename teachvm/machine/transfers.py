@@ -158,16 +158,22 @@ def interrupt_return(cpu: Cpu, size: int) -> None:
         raise cpu.stop(StopReason.VIRTUAL_8086, f"IRET at eip {cpu.eip:#010x} with EFLAGS.VM set")
     back = _check_return(cpu, eip, selector, size, 3 * size)
     from_cpl = cpu.cpl
-    changed = PROGRAM_FLAGS
-    if from_cpl <= iopl(cpu.eflags):
-        changed |= IF
-    if from_cpl == 0:
-        changed |= IOPL_MASK | VIF | VIP
+    changed = returned_flags(from_cpl, cpu.eflags)
     if size == 2:
         changed &= 0xFFFF
     _commit_return(cpu, back, 3 * size, 0)
     cpu.set_flags(image | RESERVED_ONE, changed)
     cpu.emit(InterruptReturned, from_cpl=from_cpl, to_cpl=cpu.cpl, eip=back.eip)
+
+
+def returned_flags(cpl: int, eflags: int) -> int:
+    """Which flags IRET restores in a ring, by the IOPL it is executed with."""
+    changed = PROGRAM_FLAGS
+    if cpl <= iopl(eflags):
+        changed |= IF
+    if cpl == 0:
+        changed |= IOPL_MASK | VIF | VIP
+    return changed
 
 
 # ---- direct transfers and gates ------------------------------------------------------------------

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from teachvm.isa.control import CR0_AM
 from teachvm.isa.descriptors import DB_BIT, Segment
-from teachvm.isa.flags import RF, TF
+from teachvm.isa.flags import IF, RF, TF
 from teachvm.isa.operands import CS
 from teachvm.machine.bound import Target
 from teachvm.machine.memory import CODE, CodePage, Memory
 from teachvm.machine.operation import Operation
 from teachvm.machine.tiers.border import is_flat
 from teachvm.machine.tiers.discovery import discover
+from teachvm.machine.tiers.passages import INTERRUPT, PASSED, Passage, Place, interrupt_passage, led_to, return_passage
 from teachvm.machine.tiers.region import Advice, Builder, Region, UnalignedError
 from teachvm.machine.tiers.specialise import Traits, traits
 from teachvm.machine.tlb import Tlb
@@ -24,15 +25,17 @@ HOT: Final = 40
 """Arrivals at an address before a region is compiled there."""
 OFTEN: Final = 16
 """Times one instruction leaves, for storing beside code or not aligned, before it is compiled to look closer."""
-Near = dict[int, Region | Operation | None]
-"""Regions by address, where nothing can be compiled the instruction: what page map and page said a moment ago."""
-Noted = tuple[list[Segment], int, tuple[Near, ...]]
+Noted = tuple[list[Segment], int, tuple["Near", ...]]
 """Segments, their mode, and what is at hand by CPL."""
+Near = dict[int, Region | Passage | Operation | None]
+"""Regions and passages by address, where neither is the instruction: what page map and page said a moment ago."""
 NO_BARRIERS: Final[frozenset[int]] = frozenset()
 MOST_TRAITS: Final = 1 << 14
 """Instructions whose traits are remembered, and sets of segments."""
 MOST_SINGLE: Final = 64
 """Instructions executed by tier 0 between compiled code before somebody is asked whether to go on."""
+MOST_PASSAGES: Final = 512
+"""The same of passages, which take less long."""
 COLD: Final = -1
 """Marks an address at which nothing can be compiled."""
 FIRST_FAR: Final = 0xFFC0_0000
@@ -46,6 +49,9 @@ class Owner(Protocol):
 
     def completed_all(self, count: int) -> None:
         """So many instructions were completed compiled, each in one cycle."""
+
+    def completed_unit(self) -> None:
+        """One instruction that records facts was completed, in one cycle."""
 
     def completed_one(self, cycles: int) -> int:
         """One instruction was completed by tier 0; how much room there is now."""
@@ -84,8 +90,9 @@ class Tiers:
         """The last of them by the identity of CS."""
         self._near: tuple[Near, ...] = ({}, {}, {}, {})
         self._forgotten = 0
-        self._compiled_now = False
-        """Something was compiled in this burst, which is enough: whoever asked for it has other things to do."""
+        self._enough = False
+        """Something was compiled in this burst, or an interrupt may be accepted: somebody else is next."""
+        self._passages = MOST_PASSAGES
         self._traits: dict[tuple[Operation, int], Traits | None] = {}
 
     def run(self, limit: int, barriers: frozenset[int] = NO_BARRIERS) -> int:
@@ -125,16 +132,19 @@ class Tiers:
 
     def _go(self, limit: int, barriers: frozenset[int], owner: Owner | None) -> int:
         cpu, done, singles = self._cpu, 0, MOST_SINGLE
-        self._compiled_now = False
+        self._enough, self._passages = False, MOST_PASSAGES
         while True:
             count, single = self._compiled(limit - done, barriers, owner)
             done += count
-            if owner is None or done >= limit or not singles or self._compiled_now:
+            if owner is None or done >= limit or not singles or self._enough:
                 return done
             singles -= 1
+            left = self._leaving(single)
             cycles = cpu.execute_one(single)
             if not cycles:
                 return done
+            if left is not None and single is not None:
+                self._passed(single, *left)
             room = owner.completed_one(cycles)
             done += 1
             if done >= limit or room <= 0 or not self._ready():
@@ -144,29 +154,70 @@ class Tiers:
     def _compiled(self, limit: int, barriers: frozenset[int], owner: Owner | None) -> tuple[int, Operation | None]:
         """Execute compiled code; returns how many instructions, and the one that comes next if that is known."""
         cpu, done = self._cpu, 0
-        if cpu.segs[CS] is not self._segs[CS] or cpu.segs != self._segs or barriers is not self._barriers:
-            self._note(barriers)
-        if self._forgotten != self._ram.forgotten:
-            self.forget_near()
-            self._forgotten = self._ram.forgotten
-        near, maps = self._near[cpu.cpl], self._maps[cpu.cpl]
+        self._settle(barriers)
+        near, maps, regs, views = self._near[cpu.cpl], self._maps[cpu.cpl], cpu.regs, self._views
         while True:
             eip = cpu.eip
             found = near[eip] if eip in near else self._find(eip, near)
-            if found.__class__ is not Region or self._compiled_now:
-                return done, None if found.__class__ is Region else found  # type: ignore[return-value]  # one of the other two
-            if limit - done < found.need:
-                return done, None
-            count, cpu.eip, cpu.eflags = found.run(limit - done, cpu.regs, cpu.eflags, *maps, *self._views)
-            if count:
-                done += count
-                if owner is not None:
-                    owner.completed_all(count)
-            if self._missed:
-                if not self._looked_up(self._missed.pop()):
+            if found.__class__ is Region:
+                if self._enough or limit - done < found.need:
                     return done, None
-            elif not count or cpu.eip in self._barriers:
-                return done, None
+                count, cpu.eip, cpu.eflags = found.run(limit - done, regs, cpu.eflags, *maps, *views)
+                if count:
+                    done += count
+                    if owner is not None:
+                        owner.completed_all(count)
+                if self._missed:
+                    if not self._looked_up(self._missed.pop()):
+                        return done, None
+                elif not count or cpu.eip in self._barriers:
+                    return done, None
+            elif found.__class__ is Passage:
+                if owner is None or done >= limit or self._enough or not self._passes(found, owner):
+                    return done, found.operation
+                done += 1
+                near, maps = self._near[cpu.cpl], self._maps[cpu.cpl]
+            else:
+                return done, found  # type: ignore[return-value]  # neither region nor passage
+
+    # ---- passages ------------------------------------------------------------------------------
+
+    def _passes(self, passage: Passage, owner: Owner) -> bool:
+        """Take a passage; False if tier 0 has to execute the instruction."""
+        place = passage.take()
+        if place is None:
+            return False
+        owner.completed_unit()
+        self._segs, self._mode, self._near = place.noted
+        self._passages -= 1
+        # Nothing becomes due on the way but what IF kept back.
+        self._enough = not self._passages or (self._cpu.eflags & IF != 0 and owner.room() <= 0)
+        return True
+
+    def _leaving(self, single: Operation | None) -> tuple[int, int, Noted] | None:
+        """Where the processor is, if it is about to execute something a passage can be made of."""
+        if single is None or single.insn.row.mnemonic not in PASSED or single.insn.row.intercept is not None:
+            return None
+        return self._cpu.eip, self._cpu.cpl, (self._segs, self._mode, self._near)
+
+    def _passed(self, operation: Operation, eip: int, cpl: int, noted: Noted) -> None:
+        """An instruction at an address and in a ring was executed: the next time it may be passed through."""
+        cpu = self._cpu
+        self._note(self._barriers)
+        place = Place((self._segs, self._mode, self._near), cpu.cpl)
+        if self._mode < 0 or self._forgotten != self._ram.forgotten:
+            return
+        near = noted[2][cpl]
+        passage = near.get(eip)
+        if not isinstance(passage, Passage):
+            if operation.insn.row.mnemonic == INTERRUPT:
+                passage = interrupt_passage(cpu, operation, eip, cpl, place, self._tlb.near_writes[place.cpl])
+            else:
+                passage = return_passage(cpu, operation, noted[0], cpl, self._tlb.near_reads[cpl])
+            if passage is None:
+                return
+            near[eip] = passage
+        led_to(passage, cpl, place)
 
     # ---- leaving -------------------------------------------------------------------------------
 
@@ -212,6 +263,15 @@ class Tiers:
 
     # ---- finding -------------------------------------------------------------------------------
 
+    def _settle(self, barriers: frozenset[int]) -> None:
+        """Have at hand what is true in the present circumstances."""
+        segs = self._cpu.segs
+        if segs[CS] is not self._segs[CS] or segs != self._segs or barriers is not self._barriers:
+            self._note(barriers)
+        if self._forgotten != self._ram.forgotten:
+            self.forget_near()
+            self._forgotten = self._ram.forgotten
+
     def _note(self, barriers: frozenset[int]) -> None:
         """The circumstances changed: code is compiled for what the segments allow, not for what they hold."""
         segs = self._cpu.segs
@@ -242,7 +302,7 @@ class Tiers:
             for each in near:
                 each.clear()
 
-    def _find(self, eip: int, near: Near) -> Region | Operation | None:
+    def _find(self, eip: int, near: Near) -> Region | Passage | Operation | None:
         """What is at an address: a region, if there is one now or can be made, or what tier 0 has to execute there.
 
         It is at hand from now on, unless it may change by being come to.
@@ -260,7 +320,7 @@ class Tiers:
             if heat < HOT:
                 return None
             made = self._compile(eip, frame, page)
-            self._compiled_now = True
+            self._enough = True
             found = page.regions[eip, mode] = COLD if made is None else made
         near[eip] = found if isinstance(found, Region) else page.ops[1].get(eip & 0xFFF)
         return near[eip]
