@@ -18,14 +18,17 @@ from teachvm.machine import events as machine
 from teachvm.trace.events import Event, EventLog
 from teachvm.trace.moment import START, Moment
 from teachvm.vmm import events as vmm
+from teachvm.vmm.entries import EntryKind
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vmx import events as vmx
 from teachvm.world.events import WorldEnded
-from teachvm.world.world import World
+from teachvm.world.world import Guest, World
 
 T = TypeVar("T")
 
 PROGRAM, KERNEL, VMM, HARDWARE = range(4)
+_RINGS: Final = {Technique.HARDWARE_ASSIST: (0, 3), Technique.PARAVIRTUAL: (1, 3)}
+"""Rings of the hardware that a guest's own software goes to without the VMM, where there are such."""
 ACTORS: Final[tuple[Role, ...]] = ("program", "kernel", "vmm", "hardware")
 """The roles of the four actors, in the order of the lanes."""
 
@@ -62,8 +65,8 @@ class Chronicle:
         self._guests = tuple(world.guests)
         self._virtualized = world.virtualized
         self._hardware = world.host.machine.cpu.name
-        self._assisted = {
-            name for name, guest in world.guests.items() if guest.spec.technique is Technique.HARDWARE_ASSIST
+        self._changing = {
+            name: _RINGS[guest.spec.technique] for name, guest in world.guests.items() if guest.spec.technique in _RINGS
         }
         self._several = len(self._guests) > 1
         self.lanes = _lanes(world)
@@ -156,8 +159,8 @@ class Chronicle:
     def _entered(self, event: vmm.VmmEntered) -> None:
         guest = self._guests.index(event.vm)
         source = self._lane(PROGRAM if event.cpl == 3 else KERNEL, guest)
-        vector = "" if event.vector < 0 else f"{vector_name(event.vector, event.error)}: "
-        text = f"{vector}{event.reason.label}"
+        how = vector_name(event.vector, event.error) if event.kind is EntryKind.TRAP else event.kind.value
+        text = f"{how}: {event.reason.label}"
         self.notches.append(Notch(event.cycles, source, self._lane(VMM, guest), event.at, text))
         self._turn(VMM, guest, event.cycles, event.at)
 
@@ -167,9 +170,11 @@ class Chronicle:
         self._turn(actor, self._guests.index(event.vm), event.cycles, Moment(event.at.n + 1))
 
     def _by_itself(self, event: machine.HandlerEntered | machine.InterruptReturned) -> None:
-        """In non-root mode the hardware changes the guest's ring without the VMM."""
+        """The hardware changes the guest's ring without the VMM: in non-root mode, and past a VMM the kernel knows."""
         last = self._last
-        if event.cpu == self._hardware and last.actor <= KERNEL and self._guests[last.guest] in self._assisted:
+        if event.cpu != self._hardware or last.actor > KERNEL:
+            return
+        if event.to_cpl in self._changing.get(self._guests[last.guest], ()):
             actor = PROGRAM if event.to_cpl == 3 else KERNEL
             if actor != last.actor:
                 self._turn(actor, last.guest, event.cycles, Moment(event.at.n + 1))
@@ -294,17 +299,29 @@ def chronicle_of(world: World) -> Chronicle:
 
 
 def _lanes(world: World) -> tuple[Lane, ...]:
-    vmm_lane = Lane("VMM", "V", "vmm", Tip("Virtual machine monitor", "It runs only after a trap, in ring 0."))
-    idle = Lane("Hardware", "H", "hardware", Tip("Hardware alone", "The CPU waits, halted; only devices count."))
-    if len(world.guests) > 1:
-        tip = "Blue: its programs, in ring 3; violet: its kernel."
-        named = (Lane(name, chr(ord("A") + at), "kernel", Tip(name, tip)) for at, name in enumerate(world.guests))
-        return (*named, vmm_lane, idle)
     technique = world.spec.host.vms[0].technique
-    deprivileged = technique not in (Technique.BARE_METAL, Technique.HARDWARE_ASSIST)
-    ring = "ring 1, where it believes to be in ring 0" if deprivileged else "ring 0"
+    words = technique.words
+    several = len(world.guests) > 1
+    runs = "It runs only after an entry, in ring 0."
+    if not technique.direct and not several:
+        runs = "It interprets every instruction of the guest: all the guest does is done here."
+    elif words.waiting and not several:
+        runs = f"In ring 0. While the guest has the CPU, it {words.waiting}."
+    vmm_lane = Lane("VMM", "V", "vmm", Tip("Virtual machine monitor", runs))
+    idle = Lane("Hardware", "H", "hardware", Tip("Hardware alone", "The CPU waits, halted; only devices count."))
+    if several:
+        named = (_guest_lane(name, guest, at) for at, (name, guest) in enumerate(world.guests.items()))
+        return (*named, vmm_lane, idle)
+    kernel = "Translated" if technique is Technique.BINARY_TRANSLATION else "Guest kernel"
     lanes = (
-        Lane("Guest program", "U", "program", Tip("Guest program", "A process of the guest, in ring 3.")),
-        Lane("Guest kernel", "K", "kernel", Tip("Guest kernel", f"The guest's operating system, in {ring}.")),
+        Lane("Guest program", "U", "program", Tip("Guest program", words.program_explanation, words.source)),
+        Lane(kernel, "K", "kernel", Tip("Guest kernel", words.kernel_explanation, words.source)),
     )
     return (*lanes, vmm_lane, idle) if world.virtualized else (*lanes, idle)
+
+
+def _guest_lane(name: str, guest: Guest, at: int) -> Lane:
+    tip = "Blue: its programs, in ring 3; violet: its kernel."
+    if not guest.spec.technique.direct:
+        tip = "It is interpreted: all it does is done by the VMM, in the VMM's lane."
+    return Lane(name, chr(ord("A") + at), "kernel", Tip(name, tip))

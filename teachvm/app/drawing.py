@@ -184,7 +184,7 @@ class LanesView:
 
     `stretches` and `notches` are ordered by their first field and may be long: the view cuts them to what is visible.
     `now` is the playhead; everything up to `frontier` has been run at least once; `key` changes when the past does,
-    that is, at a fork; `branches` are the futures left behind at forks, oldest first.
+    that is, at a fork; `branches` are the futures left behind at forks, oldest first. `counted` says the notches.
     """
 
     lanes: tuple[Lane, ...]
@@ -194,3 +194,4 @@ class LanesView:
     frontier: int
     key: str = ""
     branches: tuple[Branch, ...] = ()
+    counted: str = ""

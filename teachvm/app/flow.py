@@ -211,7 +211,8 @@ class Flow:
             self.run.arrived(movement)
             self._arrived()
         else:
-            self._stray(f"{arrival.text}. You are back where this run began: look around, or go on with Next.")
+            text = f"{arrival.text}. You are back where this run began: look around, or go on with Next."
+            self._stray(f"{text} {self._other_way}".rstrip())
         self._say_now()
         return self.travelling
 
@@ -298,7 +299,24 @@ class Flow:
         try:
             self.run.judge(ask)
         except UnanswerableError as error:
-            self._unsaid = f"This lesson has a mistake: {error}."
+            other = self._other_way
+            self._unsaid = (
+                f"{other} The question has no answer here: {error}."
+                if other
+                else f"This lesson has a mistake: {error}."
+            )
+
+    @property
+    def _other_way(self) -> str:
+        """That the guest is not run as the lesson was written; empty if it is."""
+        written = self.run.lesson.spec.host.vms[0].technique
+        present = self.run.world.spec.host.vms[0].technique
+        if present is written:
+            return ""
+        return (
+            f"This beat is written for {written.label.lower()}, and the guest runs by {present.label.lower()} now; "
+            f"Alt+{written.number} leads back."
+        )
 
     def _set_out(self) -> None:
         """Begin the movement the beat waits for, where the beat stands."""

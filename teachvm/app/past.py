@@ -31,6 +31,10 @@ from teachvm.vmm.events import (
     InterruptInjected,
     ShadowDropped,
     ShadowFilled,
+    TargetRemembered,
+    UnitAdapted,
+    UnitChained,
+    UnitTranslated,
     VcpuBlocked,
     VcpuSwitched,
     VmmEntered,
@@ -51,6 +55,10 @@ VMM_STEPS: Final = (
     VcpuSwitched,
     VcpuBlocked,
     NestedFilled,
+    UnitTranslated,
+    UnitChained,
+    TargetRemembered,
+    UnitAdapted,
 )
 """What a VMM does after an entry, the resume included."""
 Cause = ExceptionRaised | InterruptAccepted | SoftwareInterrupted

@@ -24,8 +24,7 @@ from teachvm.machine.events import (
     WalkReferenced,
 )
 from teachvm.trace.events import Event
-from teachvm.vmm.engines.classify import BY_MNEMONIC
-from teachvm.vmm.entries import EntryReason
+from teachvm.vmm.entries import EntryKind, EntryReason
 from teachvm.vmm.events import (
     FaultClassified,
     FaultReflected,
@@ -37,11 +36,11 @@ from teachvm.vmm.events import (
     VmmEntered,
 )
 from teachvm.vmm.faults import FaultKind
+from teachvm.vmm.prices import BY_INSTRUCTION
+from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vmx.events import NestedFilled
 
 TIMER_LINE: Final = 0
-BY_INSTRUCTION: Final = frozenset((*BY_MNEMONIC.values(), EntryReason.MOV_CR, EntryReason.MOV_DR))
-"""Entries for which the VMM has to read the instruction."""
 PAGE_FAULTS: Final = frozenset(kind.reason for kind in FaultKind)
 
 Group = tuple[list[tuple[int, Event]], Text]
@@ -79,7 +78,7 @@ def phase_block(scene: Scene, episode: Episode, klass: InstructionClass | None) 
 
 
 def _role(scene: Scene, episode: Episode) -> Role:
-    if scene.virtualized:
+    if scene.virtualized and (episode.entered is not None or scene.technique is not Technique.HARDWARE_ASSIST):
         return "vmm"
     return "trap" if isinstance(episode.cause, ExceptionRaised) else "hardware"
 
@@ -197,6 +196,8 @@ def _certain(scene: Scene, episode: Episode, last: Event) -> list[Text]:
             return [(words("The CPU delivers it through the IDT"),)]
         return []
     if isinstance(last, ExceptionRaised | InterruptAccepted | HandlerEntered):
+        if scene.technique is Technique.HARDWARE_ASSIST:
+            return []  # into the guest's own handler, or out to the VMM: the control structure decides
         return [(words("The CPU enters the VMM, in ring 0, on the VMM’s stack"),)]
     if isinstance(last, VmmEntered):
         return _after_entry(last)
@@ -214,7 +215,9 @@ def _certain(scene: Scene, episode: Episode, last: Event) -> list[Text]:
 def _after_entry(entered: VmmEntered) -> list[Text]:
     if entered.reason in PAGE_FAULTS:
         return [(words("VMM finds out whose fault it is, by the guest’s own tables"),)]
-    if entered.reason in BY_INSTRUCTION:
+    if entered.reason in BY_INSTRUCTION or entered.reason in _CALLED_FOR:
+        if entered.kind is EntryKind.EXIT:
+            return [_EXECUTES]  # the exit tells the instruction
         reads = (words("VMM reads the instruction at "), place(entered.eip), words(" through the guest’s tables"))
         return [reads, _EXECUTES]
     if entered.reason is EntryReason.HYPERCALL:
@@ -222,6 +225,8 @@ def _after_entry(entered: VmmEntered) -> list[Text]:
     return []
 
 
+_CALLED_FOR: Final = (EntryReason.SENSITIVE, EntryReason.NOT_COPIED, EntryReason.SIMULATE)
+"""Calls from translated code that are about an instruction."""
 _LAST_WORDS: Final = (InstructionEmulated, HypercallMade, ShadowFilled, NestedFilled, FaultReflected, InterruptInjected)
 """What the VMM does last before it lets the guest go on."""
 _EXECUTES: Final[Text] = (words("VMM executes it on the VCPU"),)
@@ -240,6 +245,8 @@ def _goes_on(scene: Scene) -> bool:
     cpu: Any = scene.vcpu
     if cpu.halted or cpu.trap_pending or cpu.shadow or cpu.cpl not in (0, 3):
         return False
+    if scene.technique is Technique.PARAVIRTUAL:
+        return False  # an event may wait in the shared page
     if cpu.segs[CS].dpl != cpu.cpl or cpu.segs[SS].dpl != cpu.cpl:
         return False
     if not cpu.eflags & IF:

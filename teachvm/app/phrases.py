@@ -9,6 +9,7 @@ from teachvm.app.wording import Place, Role, Span, Tip
 from teachvm.isa import paging
 from teachvm.isa.exceptions import VECTORS, Vector
 from teachvm.vmm import events as vmm
+from teachvm.vmm.entries import EntryKind, EntryReason
 
 FLAG_NAMES: Final = frozenset(
     ("CF", "PF", "AF", "ZF", "SF", "TF", "IF", "DF", "OF", "NT", "RF", "VM", "AC", "VIF", "VIP", "ID", "IOPL", "CPL")
@@ -49,6 +50,15 @@ def vector_name(vector: int, error: int | None) -> str:
     if info is None:
         return f"interrupt {vector:#x}"
     return info.mnemonic if error is None else f"{info.mnemonic}({number(error)})"
+
+
+def fall(entered: vmm.VmmEntered, between: str) -> str:
+    """What took the processor from a guest, and what that is called: `#GP(0) · trap`, `hlt · exit`, `cli · callout`."""
+    if entered.reason is EntryReason.HYPERCALL:
+        return f"int {entered.vector:#x}{between}hypercall"
+    if entered.kind is EntryKind.TRAP:
+        return f"{vector_name(entered.vector, entered.error)}{between}trap"
+    return f"{entered.reason.label}{between}{entered.kind.value}"
 
 
 def number(amount: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Final, Literal
 
+from teachvm.app.notation import count
 from teachvm.app.snapshot import Snapshot
 from teachvm.guest.processes import Process, processes
 from teachvm.guest.symbols import Space, Symbols
@@ -17,13 +18,15 @@ from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
 from teachvm.vmm.addresses import Gva
 from teachvm.vmm.engines.translate.engine import BinaryTranslation
+from teachvm.vmm.engines.translate.precise import Place as CachePlace
 from teachvm.vmm.engines.translate.precise import Recovery, places
 from teachvm.vmm.memory.walk import GuestWalk, PagingMode, look
+from teachvm.vmm.region import CACHE_CS
 from teachvm.vmm.region import FRAME_BYTES as EXCEPTION_FRAME_BYTES
-from teachvm.vmm.techniques import Paging
+from teachvm.vmm.techniques import Paging, Technique, Words
 from teachvm.vmm.view import GuestState, guest_state, state_of
 from teachvm.vmm.vm import Vm
-from teachvm.world.world import Guest
+from teachvm.world.world import Guest, World
 
 MASK32: Final = 0xFFFF_FFFF
 Runner = Literal["program", "kernel", "vmm", "hardware"]
@@ -54,6 +57,19 @@ def chosen_guest(snapshot: Snapshot, vm: str = "") -> Guest:
     return next(iter(guests.values()))
 
 
+def techniques(world: World) -> tuple[Technique, ...]:
+    """How the guests of a world are run, each way once."""
+    return tuple(dict.fromkeys(guest.spec.technique for guest in world.guests.values()))
+
+
+def entries_text(world: World, amount: int) -> str:
+    """So many entries into the VMM, called as they are under the world's techniques: `1 exit`, `3 traps`."""
+    names = {technique.words.entries for technique in techniques(world) if technique.direct}
+    name = names.pop().lower() if len(names) == 1 else "entries"
+    one = "entry" if name == "entries" else name.removesuffix("s")
+    return f"{count(amount)} {one if amount == 1 else name}"
+
+
 class Scene:
     """One moment with one guest in the middle. Everything is read from the snapshot, nothing from the live world.
 
@@ -82,6 +98,16 @@ class Scene:
     def symbols(self) -> Symbols:
         """Names of the guest's places."""
         return self.guest.symbols
+
+    @property
+    def technique(self) -> Technique:
+        """How the guest looked at is run."""
+        return self.guest.spec.technique
+
+    @property
+    def words(self) -> Words:
+        """How one speaks of it."""
+        return self.technique.words
 
     @property
     def title(self) -> str:
@@ -168,6 +194,15 @@ class Scene:
         )
         fields = tenant.engine.cache.fields.address
         return Recovery(known, lambda offset: self.read_host(fields + offset, 4))
+
+    @property
+    def place(self) -> CachePlace | None:
+        """The instruction of the translation cache the hardware is about to execute; None where it is in none."""
+        if self.in_guest != self.vm or self.recovery is None:
+            return None
+        if self.hardware.segs[CS].selector & 0xFFFC != CACHE_CS:
+            return None
+        return self.recovery.known.get(self.hardware.eip)
 
     def _frame(self) -> bytes:
         """The exception frame on the VMM's stack."""

@@ -29,6 +29,7 @@ from teachvm.isa.exceptions import Vector
 from teachvm.machine import events as machine
 from teachvm.trace.events import Event
 from teachvm.vmm import events as vmm
+from teachvm.vmm.entries import EntryKind
 from teachvm.vmm.faults import FaultKind
 from teachvm.vmm.hypercalls import Hypercall
 from teachvm.vmm.region import VMM_BASE
@@ -158,6 +159,8 @@ def _vmm_entered(event: vmm.VmmEntered) -> Said:
     tip = Tip(event.reason.label, event.reason.explanation, event.reason.source)
     why = Span(event.reason.label, "vmm", strong=True, tip=tip)
     where = (words(" at "), place(event.eip, event.vm), words(f" in {event.vm}"))
+    if event.kind is EntryKind.CALLOUT:
+        return "vmm", "VMM", (words("is called from translated code for "), why, *where)
     return "vmm", "VMM", (words("is entered for "), why, words(": "), vector_span(event.vector, event.error), *where)
 
 
@@ -230,7 +233,7 @@ def _interrupt_injected(event: vmm.InterruptInjected) -> Said:
 
 
 def _guest_resumed(event: vmm.GuestResumed) -> Said:
-    tip = Tip("Resume", f"The VMM executes iret. The guest believes to be in ring {event.cpl}.")
+    tip = Tip("Resume", f"The VMM executes iret. To the VCPU that is ring {event.cpl}.")
     where = Span(hex32(event.eip), code=True, tip=tip, link=Place("linear", event.eip, event.vm))
     return "vmm", "VMM", (words("resumes the guest at "), where)
 

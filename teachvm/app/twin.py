@@ -166,7 +166,7 @@ def _diagram(view: DiagramView) -> list[str]:
 
 
 def _lanes(view: LanesView) -> list[str]:
-    traps = plural(len(view.notches), "trap")
+    traps = view.counted or plural(len(view.notches), "trap")
     lines = [f"Now at cycle {count(view.now)} of {count(view.frontier)} run so far; {traps}."]
     last = bisect_right(view.stretches, view.now, key=lambda stretch: stretch.start)
     first = max(0, last - RECENT)

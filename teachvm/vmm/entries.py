@@ -57,7 +57,7 @@ class EntryReason(Enum):
         "mov-cr",
         "mov to/from CR",
         "trap",
-        "The guest reads or writes its CR0, CR2, CR3 or CR4, which exist only in the VCPU.",
+        "The guest reads or writes its CR0, CR2, CR3 or CR4, of which the VCPU has the guest's own values.",
         _SDM_PRIVILEGED,
     )
     MOV_DR = (
@@ -229,8 +229,8 @@ class EntryReason(Enum):
         "interrupt-window",
         "interrupt window",
         "interpret",
-        "An interrupt waits, but the instruction after sti or mov ss goes first: the VMM interprets just that one.",
-        "Intel SDM Vol. 2B, STI",
+        "An interrupt waits until the guest can take it: the VMM interprets one instruction, or the CPU exits then.",
+        "Intel SDM Vol. 2B, STI; Vol. 3C, §25.2",
     )
     NOT_HOLDABLE = (
         "not-holdable",

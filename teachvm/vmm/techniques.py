@@ -7,8 +7,36 @@ Software Support for Virtualization".
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How one speaks of a guest under one technique.
+
+    Attributes:
+        entry: What takes the processor from the guest to the VMM; empty where the guest never has it.
+        entries: The same, counted; the common word where it happens in several ways.
+        kernel_ring: The ring the processor executes kernel code of the guest in; None where it executes none.
+        kernel: Where the guest's kernel runs, and where it believes to.
+        kernel_explanation: The same in a sentence.
+        program: Where the guest's programs run.
+        program_explanation: The same in a sentence.
+        waiting: What a VMM that does not run is waiting for.
+        source: Where to read about it.
+    """
+
+    entry: str
+    entries: str
+    kernel_ring: int | None
+    kernel: str
+    kernel_explanation: str
+    program: str
+    program_explanation: str
+    waiting: str
+    source: str
 
 
 class Technique(Enum):
@@ -35,6 +63,16 @@ class Technique(Enum):
     def explanation(self) -> str:
         """One sentence: what happens to the guest kernel under this technique."""
         return _TEXT[self][2]
+
+    @property
+    def words(self) -> Words:
+        """How one speaks of a guest under this technique."""
+        return _WORDS[self]
+
+    @property
+    def direct(self) -> bool:
+        """Whether programs of the guest run on the processor itself."""
+        return self is not Technique.EMULATION
 
     @property
     def number(self) -> int:
@@ -128,3 +166,75 @@ _TEXT: Final[dict[Technique, tuple[str, str, str]]] = {
         "Every instruction of the guest is interpreted by software; none runs on the CPU itself.",
     ),
 }
+
+_DIRECTLY: Final = "A process of the guest. It runs in ring 3 with or without a VMM, so its code runs directly."
+
+_WORDS: Final[dict[Technique, Words]] = {
+    Technique.BARE_METAL: Words(
+        "trap",
+        "Traps",
+        0,
+        "ring 0",
+        "The guest's operating system. Nothing is below it: it owns the machine.",
+        "ring 3",
+        "A process of the guest. It runs in ring 3.",
+        "",
+        "Intel SDM Vol. 3A, §5.5",
+    ),
+    Technique.TRAP_AND_EMULATE: Words(
+        "trap",
+        "Traps",
+        1,
+        "thinks ring 0 · really ring 1",
+        "The guest's operating system. It believes to be in ring 0; the VMM started it one ring up.",
+        "ring 3",
+        _DIRECTLY,
+        "waits for a trap",
+        "Adams & Agesen, ASPLOS 2006, §2.1",
+    ),
+    Technique.BINARY_TRANSLATION: Words(
+        "trap or callout",
+        "Entries",
+        1,
+        "thinks ring 0 · translated, ring 1",
+        "The guest's operating system. It believes to be in ring 0; what runs, in ring 1, is a rewritten copy of it.",
+        "ring 3",
+        "A process of the guest. Its code is not translated: it runs in ring 3 as it stands.",
+        "waits for a trap or callout",
+        "Adams & Agesen, ASPLOS 2006, §3",
+    ),
+    Technique.HARDWARE_ASSIST: Words(
+        "exit",
+        "Exits",
+        0,
+        "ring 0 · in non-root mode",
+        "The guest's operating system. It is in ring 0, of a mode the CPU has for guests; what the VMM chose exits.",
+        "ring 3",
+        "A process of the guest. Its code runs directly, in ring 3 of the mode for guests.",
+        "waits for an exit",
+        "Intel SDM Vol. 3C, ch. 25",
+    ),
+    Technique.PARAVIRTUAL: Words(
+        "trap or hypercall",
+        "Entries",
+        1,
+        "ring 1, and knows it",
+        "The guest's operating system, changed for this VMM: for what only ring 0 may do, it makes hypercalls.",
+        "ring 3",
+        _DIRECTLY,
+        "waits for a hypercall or trap",
+        "Barham et al., SOSP 2003, §3",
+    ),
+    Technique.EMULATION: Words(
+        "",
+        "",
+        None,
+        "ring 0, of an emulated CPU",
+        "The guest's operating system. Its ring is a variable of the interpreter; none of its code runs on the CPU.",
+        "ring 3, emulated",
+        "A process of the guest. Its code is data for the interpreter; none of it runs on the CPU.",
+        "waits",
+        "Popek & Goldberg, CACM 17(7) 1974, p. 413",
+    ),
+}
+"""How cards, sentences and charts call things, by technique."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from teachvm.app.badges import INTERPRETED, Badges
 from teachvm.app.listing import Rows, forward, instruction, listing_of
 from teachvm.app.notation import hex32
 from teachvm.app.past import Episode, episodes
@@ -34,8 +35,9 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     if not rows:
         text = f"Nothing is mapped at {hex32(linear)}: the next fetch is a page fault."
         return CardView(_subtitle(scene, space), (NoteView((Span(text),), "warning"),))
-    marked = _marked(scene, rows, current, traps, here=wanted is None)
-    return CardView(_subtitle(scene, space), (CodeView(tuple(marked)),))
+    marked = _badged(scene, _marked(scene, rows, current, traps, here=wanted is None))
+    aside = () if scene.technique.direct else (INTERPRETED,)
+    return CardView(_subtitle(scene, space), (CodeView(marked),), aside)
 
 
 def _subtitle(scene: Scene, space: Space | None) -> Text:
@@ -124,6 +126,16 @@ def _marked(scene: Scene, rows: Rows, current: int, traps: tuple[Episode, ...], 
             marked.append(row)
         marked += [block for address, block in blocks if address == row.address]
     return marked
+
+
+def _badged(scene: Scene, rows: list[CodeRow]) -> tuple[CodeRow, ...]:
+    """The same rows with the badges of this technique."""
+    badges = Badges(scene)
+    done: list[CodeRow] = []
+    for row in rows:
+        badge = badges.of(row) if isinstance(row, CodeLine) else None
+        done.append(replace(row, badge=badge) if isinstance(row, CodeLine) and badge != row.badge else row)
+    return tuple(done)
 
 
 def _blocks(

@@ -62,7 +62,10 @@ def _why_not(scene: Scene) -> str:
         return "No VMM lies below this guest: its own tables lead straight to RAM, in two references."
     if scene.paging is Paging.SHADOW:
         return "The VMM’s shadow tables translate here, in two references; choose nested page tables to see both walks."
-    return "Nested tables need hardware assist; under this technique the VMM keeps shadow tables, or interprets."
+    instead = (
+        "the VMM keeps shadow tables" if scene.technique.direct else "the interpreter walks the guest’s own tables"
+    )
+    return f"Nested tables need hardware assist; under this technique {instead}."
 
 
 # ---- words ------------------------------------------------------------------------------------------------------

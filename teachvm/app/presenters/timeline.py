@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from teachvm.app.chronicle import Chronicle, chronicle_of
 from teachvm.app.drawing import Branch, LanesView
-from teachvm.app.notation import count, plural
+from teachvm.app.notation import count
 from teachvm.app.presentation import CardView
+from teachvm.app.scene import entries_text, techniques
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.wording import Span, Text
 
@@ -23,11 +24,13 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
         frontier,
         key=f"{id(now.world):x}.{now.log.cuts}",
         branches=tuple(Branch(fork.cycles, fork.frontier_cycles, fork.at, fork.frontier) for fork in now.forks),
+        counted=entries_text(now.world, len(chronicle.notches)),
     )
     return CardView(_subtitle(now, chronicle), (lanes,))
 
 
 def _subtitle(now: Snapshot, chronicle: Chronicle) -> Text:
-    traps = plural(chronicle.totals(now.at, now.cycles).traps, "trap")
+    amount = chronicle.totals(now.at, now.cycles).traps
+    traps = entries_text(now.world, amount) if any(one.direct for one in techniques(now.world)) else "interpreted"
     place = f"instruction {count(now.at.n)}" + (f", phase {now.at.phase}" if now.at.phase else "")
     return (Span(f"{place} · {traps} · cycle {count(now.cycles)}", "dim"),)

@@ -44,7 +44,8 @@ COLUMNS: Final = (
 def present(now: Snapshot, before: Snapshot | None) -> CardView:
     """Resident entries by set and way; new ones are lit, stale ones marked."""
     scene = scene_of(now)
-    path = f"{now.world.host.machine.cpu.name}.tlb"
+    emulated = not scene.technique.direct
+    path = f"{scene.vm if emulated else now.world.host.machine.cpu.name}.tlb"
     entries: tuple[TlbEntry | None, ...] = now.state(path).entries
     earlier = before.state(path).entries if before is not None and path in before else None
     rows = []
@@ -54,9 +55,11 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
             verdict = _verdict(scene, entry)
             stale += verdict is not None
             rows.append(_row(scene, at, entry, verdict, new=earlier is not None and earlier[at] != entry))
-    what = _WHAT[scene.paging] if scene.virtualized else "linear → physical"
+    what = _WHAT[scene.paging] if scene.virtualized and not emulated else "linear → physical"
+    if emulated:
+        what = "gVA → gPA, kept by the interpreter in software"
     empty = "Nothing is remembered."
-    if not scene.hardware.cr0 & CR0_PG and scene.paging is None:
+    if not (scene.state if emulated else scene.hardware).cr0 & CR0_PG and scene.paging is None:
         empty = "Paging is off: no address is translated, so nothing is remembered."
     blocks: list[Block] = [TableView(COLUMNS, tuple(rows), empty=empty)]
     flushed = _flushed(scene)
@@ -84,14 +87,15 @@ _STALE: Final = Tip(
 def _row(scene: Scene, at: int, entry: TlbEntry, verdict: str | None, *, new: bool) -> TableRow:
     linear = entry.vpn << paging.PAGE_SHIFT
     rights = f"{'W' if entry.writable else 'R'} {'U' if entry.user else 'S'}"
-    whose = "the VMM’s own page" if linear >= VMM_BASE and scene.virtualized and scene.paging is None else ""
+    own = linear >= VMM_BASE and scene.virtualized and scene.paging is None and scene.technique.direct
+    whose = "the VMM’s own page" if own else ""
     says = Cell(f"stale: {verdict}", "trap", strong=True, tip=_STALE) if verdict else Cell(whose or "the same", "dim")
     lit: Role | None = "trap" if verdict else "now" if new else None
     cells = (
         Cell(str(at // WAYS), "dim"),
         Cell(str(at % WAYS), "dim"),
         Cell(hex32(linear), value=linear, link=Place("linear", linear, scene.vm)),
-        Cell(hex32(entry.frame), value=entry.frame, link=Place("host-physical", entry.frame)),
+        Cell(hex32(entry.frame), value=entry.frame, link=_frame_place(scene, entry.frame)),
         Cell(rights),
         Cell("D" if entry.dirty else "–", "text" if entry.dirty else "dim"),
         says,
@@ -99,11 +103,16 @@ def _row(scene: Scene, at: int, entry: TlbEntry, verdict: str | None, *, new: bo
     return TableRow(f"{at}", cells, lit)
 
 
+def _frame_place(scene: Scene, frame: int) -> Place:
+    """Where a frame is: in the host, but in the guest's memory for an interpreter's entry."""
+    return Place("host-physical", frame) if scene.technique.direct else Place("guest-physical", frame, scene.vm)
+
+
 def _verdict(scene: Scene, entry: TlbEntry) -> str | None:
     """What the tables the hardware walks say otherwise, or None; more rights in them do not make an entry wrong."""
     hardware = scene.hardware
     linear = entry.vpn << paging.PAGE_SHIFT
-    if scene.paging is not None:
+    if scene.paging is not None or not scene.technique.direct:
         return _verdict_of_guest(scene, linear, entry)
     if not hardware.cr0 & CR0_PG:
         return None
@@ -118,7 +127,8 @@ def _verdict_of_guest(scene: Scene, linear: int, entry: TlbEntry) -> str | None:
     walk = scene.look(linear)
     if walk.error(write=False, user=False, wp=False) is not None:
         return "not present"
-    frame = scene.hpa(walk.gpa & paging.FRAME)
+    gpa = walk.gpa & paging.FRAME
+    frame = scene.hpa(gpa) if scene.technique.direct else gpa
     return "no RAM" if frame is None else _against(walk, frame, entry)
 
 
@@ -138,6 +148,7 @@ def _frame(walk: GuestWalk, linear: int, *, pse: bool) -> int:
 def _flushed(scene: Scene) -> NoteView | None:
     """The last time translations were dropped on demand."""
     log, cpu = scene.snapshot.log, scene.snapshot.world.host.machine.cpu.name
+    cpu = cpu if scene.technique.direct else scene.vm
     end = past_end(scene.snapshot)
     for event in reversed(log.slice(max(0, end - LOOKED_BACK), end)):
         if isinstance(event, TlbFlushed) and event.cpu == cpu:

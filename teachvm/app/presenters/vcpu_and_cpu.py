@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from teachvm.app.cells import REGISTER_ORDER, REGISTERS, bits_tip, cell, flag_chips, hex_pair, selector_tip, tip
 from teachvm.app.focus import Focus
@@ -16,9 +16,10 @@ from teachvm.isa.control import CR0_AM
 from teachvm.isa.flags import IF
 from teachvm.isa.operands import CS
 from teachvm.vmm.deprivilege import hardware_flags, hardware_ring, hardware_selector
-from teachvm.vmm.region import GDTR, IDTR
-from teachvm.vmm.techniques import Technique
+from teachvm.vmm.region import CACHE_CS, GDTR, IDTR
+from teachvm.vmm.techniques import Paging, Technique
 from teachvm.vmm.vcpu import GUEST_CR0
+from teachvm.vmm.vmx.setup import REAL_CR0
 
 FIELDS = ("CPL", "IF", "CR0", "CR2", "CR3", "IDTR", "GDTR", "CS")
 
@@ -28,7 +29,7 @@ class Held:
     """What the hardware holds while the guest runs.
 
     Attributes:
-        values: By name of `FIELDS`.
+        values: By name of `FIELDS`, and EIP where it is known.
         eflags: All flags.
     """
 
@@ -40,8 +41,13 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     """Two columns under a VMM, one on bare metal; changed values with what they were."""
     scene = scene_of(now)
     earlier = None if before is None else scene_of(before, scene.vm)
-    tables = _bare(scene, earlier) if not scene.virtualized else _deprivileged(scene, earlier)
-    held = None if not scene.virtualized else held_in_guest(scene).eflags
+    if not scene.virtualized:
+        tables = _bare(scene, earlier)
+    elif not scene.technique.direct:
+        tables = _interpreted(scene, earlier)
+    else:
+        tables = _beside(scene, earlier)
+    held = held_in_guest(scene).eflags if scene.virtualized and scene.technique.direct else None
     flags = flag_chips(
         scene.state.eflags,
         None if earlier is None else earlier.state.eflags,
@@ -71,23 +77,43 @@ def _bare(scene: Scene, earlier: Scene | None) -> PairsView:
     return PairsView((PairSection(rows, ("the CPU",), tint="hardware"), shared))
 
 
-def _deprivileged(scene: Scene, earlier: Scene | None) -> PairsView:
+def _interpreted(scene: Scene, earlier: Scene | None) -> PairsView:
+    """An emulated processor is held by no other: it is the interpreter's variables."""
+    lit = lit_names(scene.snapshot.focus)
+    guest, was = _guest(scene), None if earlier is None else _guest(earlier)
+    rows = tuple(Pair(name, (_value(scene, name, guest, was, "kernel", lit),), tip(name)) for name in FIELDS)
+    shared = _shared(scene, earlier, lit, ("variables of the interpreter",))
+    return PairsView((_live(scene, earlier), PairSection(rows, ("the emulated CPU",), tint="kernel"), shared))
+
+
+def _beside(scene: Scene, earlier: Scene | None) -> PairsView:
+    """What the guest sees beside what the hardware holds."""
     focus = scene.snapshot.focus
     guest, held = _guest(scene), held_in_guest(scene).values
     was = None if earlier is None else _guest(earlier)
     held_was = None if earlier is None else held_in_guest(earlier).values
     rows = []
-    for name in FIELDS:
+    names = FIELDS if scene.technique is not Technique.BINARY_TRANSLATION else (*FIELDS, "EIP")
+    for name in names:
         seen = _value(scene, name, guest, was, "kernel", _lit(focus, real=False))
-        real = _value(scene, name, held, held_was, "dim", _lit(focus, real=True), real=True)
+        real = Cell("–", "dim", tip=_UNKNOWN)
+        if name in held:
+            real = _value(scene, name, held, held_was, "dim", _lit(focus, real=True), real=True)
         rows.append(Pair(name, (seen, real), tip(name)))
+    right = "hardware, in guest" if scene.technique is not Technique.HARDWARE_ASSIST else "hardware, non-root mode"
+    shared = "shared by both"
+    if scene.place is not None and not scene.place.insn.recover.clean:
+        shared = "the guest’s; a sequence of the cache borrows some"
     return PairsView(
         (
             _live(scene, earlier),
-            PairSection(tuple(rows), ("guest sees", "hardware, in guest"), tint="kernel"),
-            _shared(scene, earlier, _lit(focus, real=False), ("shared by both",)),
+            PairSection(tuple(rows), ("guest sees", right), tint="kernel"),
+            _shared(scene, earlier, _lit(focus, real=False), (shared,)),
         )
     )
+
+
+_UNKNOWN: Final = Tip("Not decided yet", "The VMM finds, or makes, the translation when it goes back to the guest.")
 
 
 def _subtitle(scene: Scene) -> Text:
@@ -137,6 +163,7 @@ def _guest(scene: Scene) -> dict[str, int]:
         "IDTR": state.idtr.base,
         "GDTR": state.gdtr.base,
         "CS": cs,
+        "EIP": state.eip,
     }
 
 
@@ -147,24 +174,52 @@ def held_in_guest(scene: Scene) -> Held:
     resume the guest with, by the same rules it uses itself.
     """
     hardware, state = scene.hardware, scene.state
-    if scene.in_guest == scene.vm and hardware.cpl:
-        eflags, cpl, cr0, cs = hardware.eflags, hardware.cpl, hardware.cr0, hardware.segs[CS].selector
-    else:
-        eflags = hardware_flags(state.eflags)
-        cpl = hardware_ring(state.cpl)
-        cr0 = GUEST_CR0 | state.cr0 & CR0_AM
-        cs = hardware_selector(state.segs[CS].selector, state.cpl)
+    assisted = scene.technique is Technique.HARDWARE_ASSIST
+    if scene.in_guest == scene.vm and (hardware.cpl or assisted):
+        return _holds(hardware)
+    if assisted:
+        return _will_enter(scene)
+    translated = scene.technique is Technique.BINARY_TRANSLATION and state.cpl == 0
+    selector = CACHE_CS if translated else state.segs[CS].selector
+    eflags = hardware_flags(state.eflags)
     values = {
-        "CPL": cpl,
+        "CPL": hardware_ring(state.cpl),
         "IF": int(bool(eflags & IF)),
-        "CR0": cr0,
+        "CR0": GUEST_CR0 | state.cr0 & CR0_AM,
         "CR2": hardware.cr2,
         "CR3": _shadow_directory(scene),
         "IDTR": IDTR.base,
         "GDTR": GDTR.base,
-        "CS": cs,
+        "CS": hardware_selector(selector, state.cpl),
     }
+    if not translated:
+        values["EIP"] = state.eip
     return Held(values, eflags)
+
+
+def _holds(cpu: Any) -> Held:
+    """What a processor holds now."""
+    values = {
+        "CPL": cpu.cpl,
+        "IF": int(bool(cpu.eflags & IF)),
+        "CR0": cpu.cr0,
+        "CR2": cpu.cr2,
+        "CR3": cpu.cr3,
+        "IDTR": cpu.idtr.base,
+        "GDTR": cpu.gdtr.base,
+        "CS": cpu.segs[CS].selector,
+        "EIP": cpu.eip,
+    }
+    return Held(values, cpu.eflags)
+
+
+def _will_enter(scene: Scene) -> Held:
+    """What VM entry is going to load: the guest's own registers, but for what the VMM translates addresses with."""
+    state = scene.state
+    values = _guest(scene)
+    if scene.paging is Paging.SHADOW:
+        values |= {"CR0": state.cr0 | REAL_CR0, "CR3": _shadow_directory(scene)}
+    return Held(values, state.eflags)
 
 
 def _shadow_directory(scene: Scene) -> int:
@@ -189,12 +244,15 @@ def _value(
     if name in ("CR0", "CR4"):
         hint = bits_tip(name, value)
     elif name == "CR3":
-        link = Place("host-physical", value) if real else Place("guest-physical", value, scene.vm)
-    elif name in ("IDTR", "GDTR", "CR2") and not real:
+        nested = scene.paging is Paging.NESTED
+        link = Place("host-physical", value) if real and not nested else Place("guest-physical", value, scene.vm)
+    elif name in ("IDTR", "GDTR", "CR2", "EIP") and not real:
         link = Place("linear", value, scene.vm)
+    elif name == "EIP" and real and scene.place is not None:
+        hint = Tip("EIP of the hardware", "In the translation cache: what runs here is the rewritten copy.")
     elif name == "CS" and not real:
         hint = selector_tip("CS", scene.state.segs[CS])
-    was = None if before is None else _text(name, before[name])
+    was = None if before is None or name == "EIP" or name not in before else _text(name, before[name])
     return cell(_text(name, value), value, was, role, strong=role == "kernel", lit=name in lit, tip=hint, link=link)
 
 
@@ -211,5 +269,6 @@ def _shared(scene: Scene, earlier: Scene | None, lit: frozenset[str], headings: 
     for index in REGISTER_ORDER:
         old = None if was is None else was.regs[index]
         rows.append(hex_pair(REGISTERS[index], state.regs[index], old, scene.vm, lit=REGISTERS[index] in lit))
-    rows.append(hex_pair("EIP", state.eip, None, scene.vm, lit="EIP" in lit))  # it changes with every step
+    if scene.technique is not Technique.BINARY_TRANSLATION:  # there it is one of those that differ
+        rows.append(hex_pair("EIP", state.eip, None, scene.vm, lit="EIP" in lit))  # it changes with every step
     return PairSection(tuple(rows), headings)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from teachvm.app.notation import THIN, count, percent, plural
+from teachvm.app.notation import THIN, count, percent
 from teachvm.app.presentation import CardView, Cell, Column, NoteView, TableRow, TableView
-from teachvm.app.scene import scene_of
+from teachvm.app.scene import entries_text, scene_of, techniques
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.wording import Role, Span, Text, Tip
 from teachvm.host.costs import COST_BY_KEY
@@ -15,6 +15,8 @@ from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import InstructionInterpreted, VmmEntered
+from teachvm.vmm.prices import parts
+from teachvm.vmm.techniques import Technique
 
 COLUMNS: Final = (
     Column("Reason", 12, stretch=True, tip=Tip("Entry reason", "Why the hardware left the guest for the VMM.")),
@@ -45,17 +47,22 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     if not now.world.virtualized:
         text = "There is no VMM: exceptions and interrupts go straight to the guest’s own kernel."
         return CardView((Span("bare metal", "dim"),), (NoteView((Span(text),), "info"),))
+    if not any(technique.direct for technique in techniques(now.world)):
+        text = "Nothing of the guest runs on the processor, so nothing leaves it for the VMM: the interpreter goes on."
+        return CardView((Span("emulation", "dim"),), (NoteView((Span(text),), "info"),))
     names = tuple(now.world.guests)
     if now.focus.guest:
         names = (scene_of(now).vm,)
     several = len(now.world.guests) > 1
     tables = tuple(_table(now, before, name, title=name if several else "") for name in names)
-    return CardView(_subtitle(now, names), tables)
+    shown = [now.world.guests[name].spec.technique for name in names]
+    more = (_made_of(now),) if Technique.HARDWARE_ASSIST in shown else ()
+    return CardView(_subtitle(now, names), (*tables, *more))
 
 
 def _subtitle(now: Snapshot, names: tuple[str, ...]) -> Text:
     accounts = [account for name in names for account in _accounts(now, name).values()]
-    entries = plural(sum(one.count for one in accounts), "entry").replace("entrys", "entries")
+    entries = entries_text(now.world, sum(one.count for one in accounts))
     return (Span(f"{entries} · {count(sum(one.cycles for one in accounts))} cycles", "dim"),)
 
 
@@ -82,13 +89,14 @@ def _table(now: Snapshot, before: Snapshot | None, name: str, title: str) -> Tab
     reasons = [reason for reason in EntryReason if reason in accounts or reason is lit]
     reasons.sort(key=lambda reason: -accounts[reason].cycles if reason in accounts else 0)
     total = sum(one.cycles for one in accounts.values())
+    technique = now.world.guests[name].spec.technique
     rows = [
         _row(
             reason,
             accounts.get(reason),
             old.get(reason),
             total,
-            _price(reason, prices[reason.cost]),
+            _price(parts(technique, reason), prices),
             lit=reason is lit,
             pending=reason is pending,
         )
@@ -141,9 +149,20 @@ def _row(
     return TableRow(str(reason.value), cells, role, tip=tip)
 
 
-def _price(reason: EntryReason, cycles: int) -> Cell:
-    """What an entry for a reason is charged, to be changed by a click: one line of the cost table, perhaps shared."""
-    row = COST_BY_KEY[reason.cost]
+def _price(charged: tuple[tuple[str, int], ...], prices: dict[str, int]) -> Cell:
+    """What an entry is charged when it begins: one line of the cost table, to be changed by a click, or a sum."""
+    if len(charged) == 1:
+        return _line(charged[0][0], prices)
+    cycles = sum(times * prices[key] for key, times in charged)
+    usual = sum(times * COST_BY_KEY[key].cycles for key, times in charged)
+    made = " + ".join(f"{times} × {key}" if times > 1 else key for key, times in charged)
+    tip = Tip("Cost", f"{made}; the way back is charged as well. Below, each can be changed.")
+    return Cell(count(cycles), "now" if cycles != usual else "dim", cycles != usual, value=cycles, tip=tip)
+
+
+def _line(key: str, prices: dict[str, int]) -> Cell:
+    """One line of the cost table, perhaps shared by several reasons."""
+    row, cycles = COST_BY_KEY[key], prices[key]
     usual = f"Usually {count(row.cycles)} cycles" if cycles != row.cycles else "The usual figure"
     tip = Tip(
         "Cost",
@@ -151,6 +170,22 @@ def _price(reason: EntryReason, cycles: int) -> Cell:
         row.source,
     )
     return Cell(count(cycles), "now", cycles != row.cycles, value=cycles, tip=tip, edit=row.key)
+
+
+_EXIT: Final = ("vm-exit", "vmread", "handle", "handle-fault", "handle-trace", "handle-device", "vmwrite", "vm-entry")
+"""What the way out of non-root mode and back is charged, in this order."""
+
+
+def _made_of(now: Snapshot) -> TableView:
+    """The lines of the cost table exits are made of."""
+    costs: Any = now.state(f"{now.world.host.name}.costs")
+    prices = dict(costs.cycles)
+    rows = tuple(
+        TableRow(key, (Cell(key, tip=Tip(key, COST_BY_KEY[key].label, COST_BY_KEY[key].source)), _line(key, prices)))
+        for key in _EXIT
+    )
+    columns = (Column("", 12, stretch=True), Column("Cost", 6, "right", code=True))
+    return TableView(columns, rows, title="What an exit is made of")
 
 
 def _total(accounts: dict[EntryReason, Account]) -> TableRow:

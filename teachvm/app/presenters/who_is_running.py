@@ -6,15 +6,17 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from teachvm.app.chronicle import chronicle_of
-from teachvm.app.notation import count, hex32, percent
+from teachvm.app.listing import instruction
+from teachvm.app.notation import count, hex32, percent, plural
 from teachvm.app.past import past_end
-from teachvm.app.phrases import vector_name
+from teachvm.app.phrases import fall, vector_name
 from teachvm.app.presentation import Actor, ActorsView, CardView, Crossing, Share, Stat, StatsView
-from teachvm.app.scene import Scene, scene_of
+from teachvm.app.scene import Scene, entries_text, scene_of, techniques
 from teachvm.app.sentences import plainly
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.wording import Role, Span, Text, Tip
 from teachvm.guest.symbols import SpaceKind
+from teachvm.isa.decode import MAX_LENGTH
 from teachvm.isa.flags import IF
 from teachvm.machine.events import (
     ExceptionRaised,
@@ -25,7 +27,7 @@ from teachvm.machine.events import (
 )
 from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
-from teachvm.vmm.deprivilege import KERNEL_RING
+from teachvm.vmm.entries import EntryKind
 from teachvm.vmm.events import (
     FaultClassified,
     FaultReflected,
@@ -36,21 +38,38 @@ from teachvm.vmm.events import (
     InstructionInterpreted,
     InterruptInjected,
     ShadowFilled,
+    TargetRemembered,
+    UnitAdapted,
+    UnitChained,
+    UnitTranslated,
     VcpuBlocked,
     VcpuSwitched,
     VmmEntered,
 )
+from teachvm.vmm.prices import is_entry
 from teachvm.vmm.techniques import Technique
+from teachvm.vmm.vmx.events import NestedFilled, VmExited
 from teachvm.world.events import WorldEnded
 
 PROGRAM, KERNEL, VMM = 0, 1, 2
 ANNOUNCED: Final = 400
 """Most events looked at for an announcement; a longer run says only where it came to."""
 
+_POPEK_GOLDBERG: Final = "Popek & Goldberg, CACM 17(7) 1974"
 _VMM_TIP: Final = Tip(
     "Virtual machine monitor",
-    "It runs only when something traps, and then in ring 0 of the hardware.",
-    "Popek & Goldberg, CACM 17(7) 1974",
+    "It runs only after an entry, and then in ring 0 of the hardware.",
+    _POPEK_GOLDBERG,
+)
+_ROOT_TIP: Final = Tip(
+    "Virtual machine monitor",
+    "It runs only after an exit, and then in ring 0 of root mode.",
+    "Intel SDM Vol. 3C, ch. 23",
+)
+_INTERPRETER_TIP: Final = Tip(
+    "Interpreter",
+    "A program reads each instruction of the guest and does on variables what it says.",
+    _POPEK_GOLDBERG,
 )
 
 
@@ -79,10 +98,10 @@ def _running(scene: Scene, actor: Role) -> bool:
 
 
 def _program(scene: Scene) -> Actor:
-    name = _process(scene)
-    detail = _dim("ring 3 · ", Span(name, "dim", code=True)) if name else _dim("ring 3")
-    text = "A process of the guest. It runs in ring 3 with or without a VMM, so its code runs directly."
-    return Actor("Guest program", "U", "program", detail, _running(scene, "program"), Tip("Guest program", text))
+    name, words = _process(scene), scene.words
+    detail = _dim(f"{words.program} · ", Span(name, "dim", code=True)) if name else _dim(words.program)
+    tip = Tip("Guest program", words.program_explanation, words.source)
+    return Actor("Guest program", "U", "program", detail, _running(scene, "program"), tip)
 
 
 def _process(scene: Scene) -> str:
@@ -99,47 +118,31 @@ def _process(scene: Scene) -> str:
 
 
 def _kernel(scene: Scene) -> Actor:
-    detail, text, source = _KERNELS[scene.guest.spec.technique]
-    tip = Tip("Guest kernel", f"The guest's operating system. {text}", source)
-    return Actor("Guest kernel", "K", "kernel", _dim(detail), _running(scene, "kernel"), tip)
-
-
-_MOVED: Final = (
-    f"thinks ring 0 · really ring {KERNEL_RING}",
-    "It believes to be in ring 0; the VMM started it one ring up.",
-    "Adams & Agesen, ASPLOS 2006, §2.1",
-)
-_KERNELS: Final[dict[Technique, tuple[str, str, str]]] = {
-    Technique.BARE_METAL: (
-        "ring 0",
-        "Nothing is below it: it owns the machine.",
-        "Intel SDM Vol. 3A, §5.5",
-    ),
-    Technique.TRAP_AND_EMULATE: _MOVED,
-    Technique.BINARY_TRANSLATION: _MOVED,
-    Technique.HARDWARE_ASSIST: (
-        "ring 0 · in non-root mode",
-        "It is in ring 0, of a mode the CPU has for guests; what the VMM chose leaves that mode.",
-        "Intel SDM Vol. 3C, ch. 23",
-    ),
-    Technique.PARAVIRTUAL: (
-        f"ring {KERNEL_RING}, and knows it",
-        "It was changed for this VMM: for what only ring 0 may do, it makes hypercalls.",
-        "Barham et al., SOSP 2003, §2",
-    ),
-    Technique.EMULATION: (
-        "ring 0, of an emulated CPU",
-        "No instruction of it runs on the CPU itself; a program interprets them.",
-        "Popek & Goldberg, CACM 17(7) 1974",
-    ),
-}
-"""How a guest's kernel runs: in a few words, in a sentence, and says who."""
+    words = scene.words
+    tip = Tip("Guest kernel", words.kernel_explanation, words.source)
+    return Actor("Guest kernel", "K", "kernel", _dim(words.kernel), _running(scene, "kernel"), tip)
 
 
 def _vmm(scene: Scene) -> Actor:
     running = _running(scene, "vmm")
-    detail = _dim("ring 0 · ", *_task(scene)) if running else _dim("ring 0 · waits for a trap")
-    return Actor("VMM", "V", "vmm", detail, running, _VMM_TIP)
+    if not scene.technique.direct:
+        detail = _dim(*_interprets(scene)) if running else _dim(scene.words.waiting)
+        return Actor("VMM: interpreter", "V", "vmm", detail, running, _INTERPRETER_TIP)
+    root = scene.technique is Technique.HARDWARE_ASSIST
+    ring = "ring 0 of root mode" if root else "ring 0"
+    detail = _dim(f"{ring} · ", *_task(scene)) if running else _dim(f"{ring} · {scene.words.waiting}")
+    return Actor("VMM", "V", "vmm", detail, running, _ROOT_TIP if root else _VMM_TIP)
+
+
+def _interprets(scene: Scene) -> tuple[str | Span, ...]:
+    """What the interpreter does next."""
+    if scene.vcpu.halted:
+        return ("the guest has halted",)
+    code = scene.read(scene.linear_eip, MAX_LENGTH)
+    if not code:
+        return ("every instruction passes here",)
+    line = instruction(scene.linear_eip, code)
+    return ("next: ", Span(line.mnemonic, "dim", code=True))
 
 
 def _task(scene: Scene) -> tuple[str | Span, ...]:
@@ -152,22 +155,33 @@ def _task(scene: Scene) -> tuple[str | Span, ...]:
     if not at.n:
         return ("about to start the guest",)
     waited = next(scene.snapshot.log.of(VcpuBlocked, Moment(at.n - 1), at), None)
-    return ("about to resume a guest",) if waited is None else ("the timer ended a wait",)
+    return (_ABOUT.get(scene.technique, "about to resume a guest"),) if waited is None else ("the timer ended a wait",)
 
+
+_WAYS: Final = {EntryKind.TRAP: "entered", EntryKind.CALLOUT: "called", EntryKind.EXIT: "exit"}
 
 _TASKS: Final[dict[type[Event], Callable[[Scene, Any], tuple[str | Span, ...]]]] = {
-    VmmEntered: lambda scene, event: ("entered: ", Span(event.reason.label, "dim", code=True)),
+    VmmEntered: lambda scene, event: (f"{_WAYS[event.kind]}: ", Span(event.reason.label, "dim", code=True)),
+    VmExited: lambda scene, event: (f"{_WAYS[event.kind]}: ", Span(event.reason.label, "dim", code=True)),
     InstructionDecoded: lambda scene, event: ("has read ", Span(event.text, "dim", code=True)),
     InstructionEmulated: lambda scene, event: ("emulated ", Span(_decoded(scene, event.eip), "dim", code=True)),
     HypercallMade: lambda scene, event: ("served ", Span(event.name, "dim", code=True)),
     FaultClassified: lambda scene, event: (f"found a {event.kind.reason.label}",),
     ShadowFilled: lambda scene, event: ("filled a shadow entry",),
+    NestedFilled: lambda scene, event: ("filled a nested entry",),
+    UnitTranslated: lambda scene, event: (f"translated {plural(event.instructions, 'instruction')}",),
+    UnitChained: lambda scene, event: ("chained two fragments",),
+    TargetRemembered: lambda scene, event: ("noted where a target is in the cache",),
+    UnitAdapted: lambda scene, event: ("translated an instruction anew",),
     FaultReflected: lambda scene, event: (f"delivered {vector_name(event.vector, event.error)} to the guest",),
     InterruptInjected: lambda scene, event: (f"injected {vector_name(event.vector, None)}",),
     InstructionInterpreted: lambda scene, event: ("interpreted one instruction",),
     VcpuSwitched: lambda scene, event: (f"switched to {event.after}",),
     WalkReferenced: lambda scene, event: ("walks the guest’s tables",),
 }
+
+
+_ABOUT: Final = {Technique.HARDWARE_ASSIST: "about to enter a guest"}
 
 
 def _decoded(scene: Scene, eip: int) -> str:
@@ -222,7 +236,7 @@ def _crossing(scene: Scene) -> Crossing | None:
 def _into_vmm(scene: Scene) -> Crossing | None:
     at = scene.snapshot.at
     if isinstance(scene.phase, GuestResumed):
-        return Crossing(KERNEL, "resume", "vmm", down=False)
+        return Crossing(KERNEL, _BACK.get(scene.technique, "resume"), "vmm", down=False)
     if scene.runner in ("program", "kernel") or not at.phase:
         return None
     log = scene.snapshot.log
@@ -230,10 +244,22 @@ def _into_vmm(scene: Scene) -> Crossing | None:
     entered = log.last_before(stop, (VmmEntered, GuestResumed))
     if isinstance(entered, VmmEntered) and entered.vm == scene.vm:
         tip = Tip(entered.reason.label, entered.reason.explanation, entered.reason.source)
-        return Crossing(KERNEL, f"{vector_name(entered.vector, entered.error)} · trap", tip=tip)
+        return Crossing(KERNEL, fall(entered, " · "), tip=tip)
     if isinstance(scene.phase, ExceptionRaised):
-        return Crossing(KERNEL, f"{vector_name(scene.phase.vector, scene.phase.error)} · trap")
+        return _raised(scene, scene.phase)
     return None
+
+
+_BACK: Final = {Technique.HARDWARE_ASSIST: "VM entry"}
+"""What the way back into the guest is called."""
+
+
+def _raised(scene: Scene, raised: ExceptionRaised) -> Crossing | None:
+    """An exception on its way: into the VMM, but in non-root mode perhaps to the guest's own kernel."""
+    name = vector_name(raised.vector, raised.error)
+    if scene.technique is not Technique.HARDWARE_ASSIST:
+        return Crossing(KERNEL, f"{name} · trap")
+    return Crossing(PROGRAM, f"{name} · fault") if raised.cpl == 3 else None
 
 
 # ---- counts -----------------------------------------------------------------------------------------------------
@@ -249,10 +275,9 @@ def _stats(scene: Scene) -> StatsView:
         Share("kernel", totals.kernel / all_cycles, "kernel"),
     ]
     traps = _entries(scene) if scene.virtualized else totals.traps
-    stats = [
-        Stat("Traps so far", count(traps), tip=_traps_tip(scene)),
-        Stat("Instructions", count(done), tip=Tip("Instructions", _done_text(scene, traps))),
-    ]
+    completed = Stat("Instructions", count(done), tip=Tip("Instructions", _done_text(scene, traps)))
+    entered = _entered_stat(scene, traps)
+    stats = [_NOT_DIRECT, completed] if entered is None else [entered, completed]
     if scene.virtualized:
         shares.append(Share("VMM", totals.vmm / all_cycles, "vmm", pattern=True))
         share = percent(totals.vmm / all_cycles)
@@ -267,20 +292,35 @@ def _stats(scene: Scene) -> StatsView:
     return StatsView(tuple(stats), tuple(shares))
 
 
-def _traps_tip(scene: Scene) -> Tip:
-    if scene.virtualized:
-        return Tip("Trap", "An entry into the VMM: an exception or an interrupt took the CPU from a guest.")
-    return Tip("Trap", "An exception or an interrupt; on bare metal the guest's own kernel handles it.")
+_NOT_DIRECT: Final = Stat(
+    "Run directly", percent(0), "vmm", Tip("Run directly", "To Popek and Goldberg, no virtualization.", _POPEK_GOLDBERG)
+)
+
+
+def _entered_stat(scene: Scene, traps: int) -> Stat | None:
+    """How often the processor was taken from a guest, called as it is under this technique; None where it has none."""
+    if not scene.virtualized:
+        tip = Tip("Trap", "An exception or an interrupt; on bare metal the guest's own kernel handles it.")
+        return Stat("Traps so far", count(traps), tip=tip)
+    ways = {technique: technique.words for technique in techniques(scene.snapshot.world) if technique.direct}
+    if not ways:
+        return None
+    name = "Entries" if len(ways) > 1 else next(iter(ways.values())).entries
+    text = "An entry into the VMM: " + "; ".join(
+        f"under {technique.label.lower()} a {words.entry}" for technique, words in ways.items()
+    )
+    return Stat(f"{name} so far", count(traps), tip=Tip(name, f"{text}."))
 
 
 def _entries(scene: Scene) -> int:
     """Entries of all VMs, one that is still open included; what the VMM only interprets is no entry of the hardware."""
     entries = 0
-    for name in scene.snapshot.world.guests:
+    for name, guest in scene.snapshot.world.guests.items():
         if f"{name}.ledger" not in scene.snapshot:
             continue  # a guest of another processor, which never leaves the interpreter
+        technique = guest.spec.technique
         ledger = scene.snapshot.state(f"{name}.ledger")
-        entries += sum(many for reason, many in ledger.counts if reason.cost != "interpret")
+        entries += sum(many for reason, many in ledger.counts if is_entry(technique, reason))
         entries += scene.snapshot.state(f"{name}.engine").entry is not None
     return entries
 
@@ -298,9 +338,11 @@ def _done_text(scene: Scene, traps: int) -> str:
     states = [scene.snapshot.state(name) for name in scene.snapshot.world.guests]
     direct, emulated = sum(getattr(s, "direct", 0) for s in states), sum(s.emulated for s in states)
     cached = sum(scene.snapshot.translated(name) for name in scene.snapshot.world.guests)
-    shown = f", {count(cached)} as translated" if cached else ""
-    traps_text = f"{count(traps)} entries" if cached else f"{count(traps)} traps"
-    return f"{count(direct)} directly on the hardware{shown}, {count(emulated)} emulated, in {traps_text}."
+    parts = [f"{count(direct)} directly on the hardware"]
+    parts += [f"{count(cached)} as translated"] if cached else []
+    if not any(technique.direct for technique in techniques(scene.snapshot.world)):
+        return f"{parts[0]}, {count(emulated)} interpreted."
+    return f"{', '.join(parts)}, {count(emulated)} emulated, in {entries_text(scene.snapshot.world, traps)}."
 
 
 # ---- for somebody who cannot see it -----------------------------------------------------------------------------
@@ -319,7 +361,7 @@ def _announce(now: Snapshot, before: Snapshot | None) -> str:
     if not said:
         return ""
     last = plainly(said[-1], hardware)
-    return f"{last}." if len(said) == 1 else f"{len(said)} traps. The last: {last}."
+    return f"{last}." if len(said) == 1 else f"{entries_text(now.world, len(said))}. The last: {last}."
 
 
 def _is_trap(event: Event, *, virtualized: bool) -> bool:

@@ -5,7 +5,7 @@ Source: Intel SDM Vol. 3C, ch. 27 (VM exits), §27.2.4 (events that exits interr
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from teachvm.isa.exceptions import Vector
 from teachvm.isa.operands import CS
@@ -22,6 +22,8 @@ from teachvm.vmm.engines.page_faults import fill, held_against_guest, walk_visib
 from teachvm.vmm.entries import EntryKind, EntryReason
 from teachvm.vmm.events import FaultClassified, InstructionDecoded, InstructionEmulated
 from teachvm.vmm.faults import FaultKind
+from teachvm.vmm.prices import parts
+from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vmx.events import NestedFilled, VmExited
 from teachvm.vmm.vmx.exits import (
     FAULTING,
@@ -39,20 +41,6 @@ from teachvm.vmm.vmx.vcpu import NonRootVcpu
 
 if TYPE_CHECKING:
     from teachvm.vmm.vm import Vm
-
-
-READS: Final = 10
-"""Fields the VMM reads at every exit: the exit's own information, EIP, EFLAGS, CS, CR0 and CR3.
-
-Source: Adams & Agesen, ASPLOS 2006: handling a typical exit takes ten reads.
-"""
-_WORK: Final = {
-    "device": "handle-device",
-    "hidden-fault": "handle-fault",
-    "true-fault": "handle-fault",
-    "trace-fault": "handle-trace",
-}
-"""Row of the cost table for the VMM's own work, by that of the entry reason; else `handle`."""
 
 
 class ExitHandling(Monitor):
@@ -145,8 +133,7 @@ class ExitHandling(Monitor):
         self.clock.spend(self._price(reason))
 
     def _price(self, reason: EntryReason) -> int:
-        of = self.host.costs.of
-        return of("vm-exit") + READS * of("vmread") + of(_WORK.get(reason.cost, "handle"))
+        return sum(times * self.host.costs.of(key) for key, times in parts(Technique.HARDWARE_ASSIST, reason))
 
     def _page_fault(self, cause: VmExit) -> bool:
         """Shadow paging: hold the fault against the guest's own tables, and act accordingly.

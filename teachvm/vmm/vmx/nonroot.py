@@ -260,28 +260,9 @@ class NonRoot:
                 assert isinstance(page, Memory)
                 linear = self.cpu.segs[page.segment].base + page.address(self.cpu) & MASK32
                 raise VmExit(ExitReason.INVLPG, linear, operation=operation)
-            case _ if name is not None and self._always(name):
+            case _ if name is not None and always(name, self._primary, self._controls[Field.SECONDARY]):
                 raise VmExit(ExitReason[name], operation=operation)
         return False
-
-    def _always(self, name: str) -> bool:
-        """Whether an instruction exits whatever its operands are."""
-        secondary = self._controls[Field.SECONDARY]
-        match name:
-            case "CPUID" | "INVD":
-                return True
-            case "HLT":
-                return bool(self._primary & f.CPU_HLT)
-            case "RDTSC":
-                return bool(self._primary & f.CPU_RDTSC)
-            case "DR_ACCESS":
-                return bool(self._primary & f.CPU_MOV_DR)
-            case "WBINVD":
-                return bool(secondary & f.SECONDARY_WBINVD)
-            case "GDTR_IDTR" | "LDTR_TR":
-                return bool(secondary & f.SECONDARY_DESCRIPTOR_TABLES)
-            case _:
-                return False
 
     def _control_register(self, operation: Operation) -> bool:
         """MOV to and from control registers, CLTS, LMSW (SDM §25.1.3, Table 27-3)."""
@@ -343,3 +324,28 @@ class NonRoot:
             return True
         offset = (0x800 if write else 0) + (0x400 if register >= 0xC000_0000 else 0) + (register & 0x1FFF) // 8
         return bool(self.cpu.memory.read(self._controls[Field.MSR_BITMAP] + offset, 1) >> (register & 7) & 1)
+
+
+def always(name: str, primary: int, secondary: int) -> bool:
+    """Whether an instruction exits whatever its operands are.
+
+    Args:
+        name: Exit reason its row names.
+        primary: Primary processor-based controls.
+        secondary: Secondary ones.
+    """
+    match name:
+        case "CPUID" | "INVD":
+            return True
+        case "HLT":
+            return bool(primary & f.CPU_HLT)
+        case "RDTSC":
+            return bool(primary & f.CPU_RDTSC)
+        case "DR_ACCESS":
+            return bool(primary & f.CPU_MOV_DR)
+        case "WBINVD":
+            return bool(secondary & f.SECONDARY_WBINVD)
+        case "GDTR_IDTR" | "LDTR_TR":
+            return bool(secondary & f.SECONDARY_DESCRIPTOR_TABLES)
+        case _:
+            return False

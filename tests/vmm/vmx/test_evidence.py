@@ -10,8 +10,8 @@ from teachvm.host.costs import COSTS, PRESETS, CostModel
 from teachvm.host.frames import OwnerKind
 from teachvm.isa.control import CR0_PG, CR4_PSE
 from teachvm.isa.paging import P
-from teachvm.vmm.engines.exit_handling import READS
 from teachvm.vmm.engines.hardware import HardwareAssist
+from teachvm.vmm.prices import READS
 from teachvm.vmm.techniques import Paging, Technique
 from tests.vmm.programs import RandomGuest
 from tests.vmm.room import CODE, HANDLERS, MIB, Room
