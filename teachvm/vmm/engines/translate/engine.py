@@ -22,13 +22,13 @@ from teachvm.isa.control import CR0_PE, DR7_ENABLED
 from teachvm.isa.decode import Insn
 from teachvm.isa.flags import IF, RF, TF, VIF, VIP, VM, iopl
 from teachvm.isa.operands import CS, SS
-from teachvm.isa.row import InstructionClass
 from teachvm.machine.exceptions import CpuStopped, Interruption, Source
 from teachvm.trace.state import Stateful
-from teachvm.vmm.addresses import Gfn, Gpa, Gva
+from teachvm.vmm.addresses import Gpa
 from teachvm.vmm.deprivilege import KERNEL_RING
-from teachvm.vmm.engines.classify import instruction_at, instruction_reason, touched
+from teachvm.vmm.engines.classify import instruction_at
 from teachvm.vmm.engines.monitor import Monitor
+from teachvm.vmm.engines.translate.adaptive import GUILTY, INNOCENT, reason_of, watched
 from teachvm.vmm.engines.translate.cache import Link, TranslationCache
 from teachvm.vmm.engines.translate.fields import BRANCHES, CACHE_CODE, FIELDS_DATA, RETURNS
 from teachvm.vmm.engines.translate.precise import Place
@@ -36,8 +36,7 @@ from teachvm.vmm.engines.translate.records import Call, CallKind, Origin
 from teachvm.vmm.engines.translate.unit import dead_ahead, locate
 from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
 from teachvm.vmm.entries import EntryKind, EntryReason
-from teachvm.vmm.memory.walk import look
-from teachvm.vmm.region import CACHE_CS, CACHE_SLOT, CALLOUT_VECTOR, VMM_BASE
+from teachvm.vmm.region import CACHE_CS, CACHE_SLOT, CALLOUT_VECTOR
 from teachvm.vmm.techniques import Technique
 
 if TYPE_CHECKING:
@@ -49,10 +48,6 @@ SLACK: Final = 18
 """Cycles by which the host's timer may come later than asked for: two ticks of the 8254."""
 LONGEST_BURST: Final = 256
 """Instructions of the cache executed without asking anybody: a millisecond or two."""
-GUILTY: Final = 3
-"""Faults of one copied instruction after which it becomes a call."""
-INNOCENT: Final = 16
-"""Calls in a row that would not have faulted after which it is copied again: eager one way, reluctant the other."""
 _WATCHED: Final = frozenset((EntryReason.PAGE_FAULT_TRACE, EntryReason.PAGE_FAULT_MMIO, EntryReason.SEGMENT_LIMIT))
 """What an instruction is called guilty of."""
 _NOT_IN_CACHE: Final = VM | TF | RF | VIF | VIP
@@ -136,11 +131,21 @@ class BinaryTranslation(TrapAndEmulate):
             return 0
         first, log = self.clock.n, self.recorder.log
         cursor = log.cursor
+        clock, hardware, board, known = self.clock, self.hardware, self._board, self.cache.places
         try:
             for _ in range(min(limit, LONGEST_BURST)):
-                self._run_guest()
+                place = known[hardware.eip]
+                if place.insn.origin in _KINDS or clock.cycles >= board.timer.due or board.pic.pending:
+                    self._run_guest()
+                    break
+                cycles = hardware.execute_one()
+                if not cycles:
+                    self._left(place)
+                    break
+                self._executed(place, cycles)
+                clock.retire(cycles)
                 # Whoever waits for a fact is asked after the unit that records one.
-                if not self.in_cache or log.cursor != cursor:
+                if log.cursor != cursor:
                     break
         except CpuStopped as stop:
             self._stop(stop)
@@ -157,18 +162,22 @@ class BinaryTranslation(TrapAndEmulate):
         cycles = hardware.step()
         if cycles:
             self._executed(place, cycles)
-        caught = self.host.caught
-        if caught is not None:
-            self.host.caught = None
-            self.vcpu.pull(shadow=False, resume_flag=0, at=place.insn.address)
-            self.within = place.fragment
-            if caught.source is Source.SOFTWARE:
-                self._note_call(place)
-            else:
-                self.vm.service()
-                self._entered(caught)
+        if self.host.caught is not None:
+            self._left(place)
         if cycles:
             clock.retire(cycles)
+
+    def _left(self, place: Place) -> None:
+        """The hardware has left the cache for the VMM, at an instruction of it."""
+        caught, self.host.caught = self.host.caught, None
+        assert caught is not None
+        self.vcpu.pull(shadow=False, resume_flag=0, at=place.insn.address)
+        self.within = place.fragment
+        if caught.source is Source.SOFTWARE:
+            self._note_call(place)
+        else:
+            self.vm.service()
+            self._entered(caught)
 
     def _executed(self, place: Place, cycles: int) -> None:
         """Count an instruction of the cache, and the guest instructions complete with it."""
@@ -237,7 +246,7 @@ class BinaryTranslation(TrapAndEmulate):
             self._open_call(EntryReason.SIMULATE, EntryReason.SIMULATE.cost)
             self._judge(insn, call.fragment)
         else:
-            self._open_call(_reason(insn))
+            self._open_call(reason_of(insn))
         self._emulate(insn, code)
 
     # ---- adapting ------------------------------------------------------------------------------
@@ -261,21 +270,9 @@ class BinaryTranslation(TrapAndEmulate):
         eip, simulated = self.vcpu.cpu.eip, self.cache.simulated
         if insn is None or eip not in simulated:
             return
-        simulated[eip] = 0 if self._watched(insn) else simulated[eip] + 1
+        simulated[eip] = 0 if watched(self.vm, insn) else simulated[eip] + 1
         if simulated[eip] >= INNOCENT and fragment in self.cache.fragments:
             self.cache.adapt(fragment, eip, simulated=False)
-
-    def _watched(self, insn: Insn) -> bool:
-        """Whether an access of an instruction hits the VMM's region, a device, or a page that is written and traced."""
-        vm, cpu = self.vm, self.vcpu.cpu
-        accesses = touched(cpu, insn)
-        for segment, offset, _, write in accesses:
-            linear = Gva(cpu.segs[segment].base + offset & 0xFFFF_FFFF)
-            walk = look(vm.memory.read, self.vcpu.mode, linear)
-            gfn = Gfn(walk.gpa >> 12)
-            if linear >= VMM_BASE or not vm.memory.is_ram(gfn) or (write and gfn in vm.memory.traced):
-                return True
-        return not accesses
 
     def _leave_cache(self) -> None:
         """Stop a guest that runs in the cache, where nothing of its own has stopped it."""
@@ -389,12 +386,3 @@ _KINDS: Final = {
     Origin.CONTINUATION: CallKind.TRANSLATE,
     Origin.LOOKUP: CallKind.LOOKUP,
 }
-
-
-def _reason(insn: Insn | None) -> EntryReason:
-    """Why translated code calls the VMM for an instruction."""
-    if insn is None:
-        return EntryReason.NOT_COPIED
-    if (reason := instruction_reason(insn)) is not None:
-        return reason
-    return EntryReason.NOT_COPIED if insn.row.klass is InstructionClass.INNOCUOUS else EntryReason.SENSITIVE
