@@ -22,7 +22,7 @@ from teachvm.lesson.names import RESERVED
 from teachvm.lesson.reading import WorldScope
 from teachvm.trace.moment import Moment
 from teachvm.trace.timeline import Outcome, Timeline
-from teachvm.vmm.techniques import Paging, Technique
+from teachvm.vmm.techniques import Paging, ShadowPolicy, Technique
 from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
 from teachvm.world.spec import MAX_GUEST_MEMORY_BYTES, MIB, VMM_RESERVE_BYTES, HostSpec, VmSpec, WorldSpec
@@ -154,6 +154,7 @@ class Wishes:
         load_at: Where a flat binary is put; 0 leaves it to the loader.
         paging: Who translates guest-physical addresses.
         costs: Lines of the cost table that are otherwise.
+        shadow: How shadow tables are kept in step.
     """
 
     technique: Technique | None = None
@@ -162,6 +163,7 @@ class Wishes:
     load_at: int = 0
     paging: Paging = Paging.SHADOW
     costs: tuple[tuple[str, int], ...] = ()
+    shadow: ShadowPolicy = ShadowPolicy.CACHING
 
 
 _USUAL = Wishes()
@@ -184,7 +186,9 @@ def alone(guest: str, folder: Path | None = None, wishes: Wishes = _USUAL) -> Wo
     technique = wishes.technique or suits
     own = guest not in GUESTS
     vms = tuple(
-        VmSpec(name, guest, memory, technique, wishes.paging, load_at=wishes.load_at, debug_ports=own)
+        VmSpec(
+            name, guest, memory, technique, wishes.paging, load_at=wishes.load_at, debug_ports=own, shadow=wishes.shadow
+        )
         for name in _names(guest, wishes.vms)
     )
     needed = sum(vm.memory_bytes + VMM_RESERVE_BYTES for vm in vms)

@@ -210,6 +210,7 @@ _DROPPED: Final = {
     "forget": "the guest said that it is no page table any more",
     "evict": "their frame was needed",
     "drop": "somebody asked for it",
+    "sync": "the guest wrote to its table and flushes its TLB now",
 }
 
 

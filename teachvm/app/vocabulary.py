@@ -29,7 +29,7 @@ from teachvm.trace.grain import Grain
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.faults import FaultKind
 from teachvm.vmm.hypercalls import Hypercall
-from teachvm.vmm.techniques import Paging, Technique
+from teachvm.vmm.techniques import Paging, ShadowPolicy, Technique
 from teachvm.world.recording import Recording
 
 Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
@@ -90,6 +90,11 @@ def _paging() -> Iterator[Row]:
             "short_label": paging.short_label,
             "explanation": paging.explanation,
         }
+
+
+def _shadow() -> Iterator[Row]:
+    for policy in ShadowPolicy:
+        yield {"name": policy.value, "explanation": policy.explanation}
 
 
 def _guests() -> Iterator[Row]:
@@ -226,6 +231,7 @@ _SECTIONS: dict[str, Callable[[], Iterator[Row]]] = {
     "fault-kinds": _fault_kinds,
     "techniques": _techniques,
     "paging": _paging,
+    "shadow": _shadow,
     "guests": _guests,
     "programs": _programs,
     "cards": _cards,

@@ -11,6 +11,7 @@ import click
 from teachvm.cli.exits import CommandError, ExitCode
 from teachvm.cli.targets import GuestTarget, lesson_or_guest
 from teachvm.cli.wishes import costs_of, guest_options, paging_of, technique_of, wishes_of
+from teachvm.vmm.techniques import ShadowPolicy
 
 if TYPE_CHECKING:
     from teachvm.app.headless import Report
@@ -120,6 +121,8 @@ def _world(what: str, given: dict[str, Any]) -> tuple[WorldSpec, Path | None]:
     technique, paging = technique_of(given), paging_of(given)
     spec = target.spec if technique is None else target.spec.with_technique(technique)
     spec = spec if paging is None else spec.with_paging(paging)
+    if given["shadow"] is not None:
+        spec = spec.with_shadow(ShadowPolicy(given["shadow"]))
     for key, cycles in costs_of(given):
         spec = spec.with_cost(key, cycles)
     return spec, target.folder

@@ -9,7 +9,7 @@ import click
 
 from teachvm.cli.exits import CommandError
 from teachvm.host.costs import PRESETS
-from teachvm.vmm.techniques import Paging, Technique
+from teachvm.vmm.techniques import Paging, ShadowPolicy, Technique
 from teachvm.world.spec import MAX_GUEST_MEMORY_BYTES, MAX_VMS, MIB
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--vms", type=click.IntRange(1, MAX_VMS), metavar="N", help="So many copies, each in its own VM."),
         click.option("--memory", type=click.IntRange(1, LARGEST_MIB), metavar="MIB", help="Memory of each guest."),
         click.option("--paging", metavar="P", help="With hardware assist: shadow or nested page tables."),
+        click.option(
+            "--shadow",
+            type=click.Choice([policy.value for policy in ShadowPolicy]),
+            metavar="S",
+            help="How shadow tables are kept in step: noncaching, caching or unsync.",
+        ),
         click.option("--exits", metavar="YEAR", help=f"Price exits as processors of a year did: {YEARS}."),
         click.option("--technique", metavar="T", help=f"Run every guest this way: {BUILT}."),
     ):
@@ -112,4 +118,5 @@ def wishes_of(given: dict[str, Any]) -> Wishes:
         given["load"] or 0,
         paging_of(given) or Paging.SHADOW,
         costs_of(given),
+        ShadowPolicy(given["shadow"] or ShadowPolicy.CACHING.value),
     )

@@ -122,6 +122,31 @@ class Paging(Enum):
         }[self]
 
 
+class ShadowPolicy(Enum):
+    """How shadow tables are kept in step with the guest's own."""
+
+    NONCACHING = "noncaching"
+    CACHING = "caching"
+    UNSYNC = "unsync"
+
+    @property
+    def explanation(self) -> str:
+        """One sentence: what is traced, and what a flush of the guest's costs."""
+        return {
+            ShadowPolicy.NONCACHING: "Just a large TLB: nothing is traced, and a load of CR3 throws everything away.",
+            ShadowPolicy.CACHING: "Kept across loads of CR3: every store to a guest table is trapped and corrected.",
+            ShadowPolicy.UNSYNC: "As caching, but leaf tables may be written freely and are compared at a flush.",
+        }[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """How a VM's addresses are translated: who does it, and how shadow tables are kept in step where they are used."""
+
+    paging: Paging = Paging.SHADOW
+    shadow: ShadowPolicy = ShadowPolicy.CACHING
+
+
 _BUILT: Final = frozenset(
     (
         Technique.BARE_METAL,

@@ -126,6 +126,7 @@ class Vcpu:
         "_hardware",
         "_visible",
         "_quiet",
+        "_tables",
     )
 
     def __init__(self, name: str, host: Host, memory: GuestMemory, board: Board, shadow: ShadowTables) -> None:
@@ -147,6 +148,7 @@ class Vcpu:
         cpu.all_flushed = self._flushed
         cpu.deliver = self.deliver
         region = shadow.region
+        self._tables = shadow
         self.gdt = ShadowGdt(memory, region, shadow)
         self.region = region
         self.in_guest = False
@@ -177,6 +179,7 @@ class Vcpu:
         return self._quiet.handler
 
     def _flushed(self) -> None:
+        self._tables.guest_flushed()
         self.flush = True
 
     def deliver(self, cpu: Cpu, interruption: Interruption) -> None:

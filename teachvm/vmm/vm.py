@@ -22,9 +22,10 @@ from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
 from teachvm.vmm.entries import Ledger
 from teachvm.vmm.events import ShadowDropped
 from teachvm.vmm.memory.guest import GuestMemory
-from teachvm.vmm.memory.shadow import DEFAULT_BUDGET, LEAST_BUDGET, ShadowTables
+from teachvm.vmm.memory.policies import SHADOWS
+from teachvm.vmm.memory.shadow import DEFAULT_BUDGET, LEAST_BUDGET
 from teachvm.vmm.region import CACHE_CS, REGION_FRAMES, VmmRegion
-from teachvm.vmm.techniques import Paging, Technique
+from teachvm.vmm.techniques import Technique, Translation
 from teachvm.vmm.vcpu import Vcpu
 from teachvm.vmm.vmx.vcpu import NonRootVcpu
 
@@ -38,6 +39,7 @@ ENGINES: dict[Technique, Callable[[Vm], Engine]] = {
 """How a VM is run, by technique."""
 
 
+_USUAL: Final = Translation()
 LEAST_VMM_FRAMES: Final = REGION_FRAMES + LEAST_BUDGET
 """Host frames a VM needs besides its own memory: what a host with a VM more must have free."""
 MOST_ITERATIONS: Final = 256
@@ -94,7 +96,7 @@ class Vm:
         memory_bytes: int,
         *,
         technique: Technique = Technique.TRAP_AND_EMULATE,
-        paging: Paging = Paging.SHADOW,
+        translation: Translation = _USUAL,
         start_frame: int = 0,
         shadow_budget: int = DEFAULT_BUDGET,
         debug_ports: bool = False,
@@ -106,7 +108,7 @@ class Vm:
             name: Unique on that host.
             memory_bytes: Guest RAM, a multiple of 4096.
             technique: How to run it.
-            paging: Who translates guest-physical addresses, where the technique has the choice.
+            translation: How its addresses are translated, where the technique has the choice.
             start_frame: Lowest host frame for guest RAM; what lies below stays free for the VMM.
             shadow_budget: Most host frames for shadow tables.
             debug_ports: See `devices_for`.
@@ -128,10 +130,11 @@ class Vm:
         self.region = VmmRegion(host, name)
         self.memory = GuestMemory(host, name, memory_bytes, start=start_frame)
         assisted = technique is Technique.HARDWARE_ASSIST
-        self.shadow = ShadowTables(self.memory, self.region, name, shadow_budget, reserved=not assisted)
+        tables = SHADOWS[translation.shadow]
+        self.shadow = tables(self.memory, self.region, name, shadow_budget, reserved=not assisted)
         self.board = devices_for(name, self.guest_time, host.recorder, debug_ports=debug_ports)
         if assisted:
-            self.vcpu: Vcpu = NonRootVcpu(name, host, self.memory, self.board, self.shadow, paging)
+            self.vcpu: Vcpu = NonRootVcpu(name, host, self.memory, self.board, self.shadow, translation.paging)
         else:
             self.vcpu = Vcpu(name, host, self.memory, self.board, self.shadow)
         self.vcpu.cpu.tsc = self.guest_time

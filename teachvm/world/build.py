@@ -12,7 +12,7 @@ from teachvm.machine.computer import Machine
 from teachvm.trace.recorder import Recorder
 from teachvm.vmm.foreign import ForeignVm
 from teachvm.vmm.hypercalls import HYPERCALL_VECTOR, INSTRUCTION
-from teachvm.vmm.techniques import Technique
+from teachvm.vmm.techniques import Technique, Translation
 from teachvm.vmm.vm import Vm
 from teachvm.world.spec import HostSpec, SpecError, VmSpec, WorldSpec, check
 from teachvm.world.world import Guest, World
@@ -103,7 +103,7 @@ def _virtual(host: Host, asked: VmSpec, image: Image) -> Guest:
         asked.name,
         asked.memory_bytes,
         technique=asked.technique,
-        paging=asked.paging,
+        translation=Translation(asked.paging, asked.shadow),
         debug_ports=asked.debug_ports,
     )
     loader.load(image, asked.memory_bytes, vm.memory.write_bytes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from teachvm.vmm.techniques import Paging, Technique
+from teachvm.vmm.techniques import Paging, ShadowPolicy, Technique
 
 MIB = 1 << 20
 PAGE = 4096
@@ -28,7 +28,8 @@ class VmSpec:
     """One guest: what runs in it and how it is run.
 
     `programs` empty means the guest's own default set; `load_at` is where a flat binary is put (0: where the loader
-    likes); `debug_ports` adds the ports emulators have for test kernels.
+    likes); `debug_ports` adds the ports emulators have for test kernels; `shadow` says how shadow tables are kept in
+    step.
     """
 
     name: str
@@ -39,6 +40,7 @@ class VmSpec:
     programs: tuple[ProgramSpec, ...] = ()
     load_at: int = 0
     debug_ports: bool = False
+    shadow: ShadowPolicy = ShadowPolicy.CACHING
 
     def run_by(self, technique: Technique) -> VmSpec:
         """The same guest run by another technique; who translates for it stays, if the technique has that choice."""
@@ -71,6 +73,11 @@ class WorldSpec:
     def with_paging(self, paging: Paging) -> WorldSpec:
         """The same world where somebody else translates guest-physical addresses."""
         vms = tuple(replace(spec, paging=paging) for spec in self.host.vms)
+        return replace(self, host=replace(self.host, vms=vms))
+
+    def with_shadow(self, policy: ShadowPolicy) -> WorldSpec:
+        """The same world where shadow tables are kept in step another way."""
+        vms = tuple(replace(spec, shadow=policy) for spec in self.host.vms)
         return replace(self, host=replace(self.host, vms=vms))
 
     def with_cost(self, key: str, cycles: int) -> WorldSpec:

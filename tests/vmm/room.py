@@ -36,7 +36,7 @@ from teachvm.trace.state import Registry
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import VmmEntered
 from teachvm.vmm.memory.shadow import LEAST_BUDGET
-from teachvm.vmm.techniques import Paging, Technique
+from teachvm.vmm.techniques import Paging, ShadowPolicy, Technique, Translation
 from teachvm.vmm.vm import Vm
 
 MIB = 1 << 20
@@ -132,7 +132,9 @@ class Room:
         quantum: int = 4_000,
         technique: Technique = Technique.TRAP_AND_EMULATE,
         paging_by: Paging = Paging.SHADOW,
+        policy: ShadowPolicy = ShadowPolicy.CACHING,
     ) -> None:
+        self.policy = policy
         self.technique = technique
         self.paging_by = paging_by
         self.recorder = Recorder()
@@ -152,7 +154,14 @@ class Room:
         eflags: int = 2,
         budget: int = LEAST_BUDGET,
     ) -> Vm:
-        vm = Vm(self.host, name, MIB, technique=self.technique, paging=self.paging_by, shadow_budget=budget)
+        vm = Vm(
+            self.host,
+            name,
+            MIB,
+            technique=self.technique,
+            translation=Translation(self.paging_by, self.policy),
+            shadow_budget=budget,
+        )
         furnish(vm.memory.write_bytes, source)
         enter(vm.vcpu.cpu, paging=paging, user=user, eflags=eflags)
         return vm

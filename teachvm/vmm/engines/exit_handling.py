@@ -18,7 +18,7 @@ from teachvm.vmm.addresses import Gfn, Gpa
 from teachvm.vmm.changes import changes
 from teachvm.vmm.engines.classify import instruction_at, instruction_reason
 from teachvm.vmm.engines.monitor import Monitor
-from teachvm.vmm.engines.page_faults import fill, held_against_guest, walk_visibly
+from teachvm.vmm.engines.page_faults import held_against_guest, mend, walk_visibly
 from teachvm.vmm.entries import EntryKind, EntryReason
 from teachvm.vmm.events import FaultClassified, InstructionDecoded, InstructionEmulated
 from teachvm.vmm.faults import FaultKind
@@ -147,8 +147,7 @@ class ExitHandling(Monitor):
         self._opened(fault.kind.reason, cause)
         walk_visibly(vm, fault)
         interrupted = self._interrupted()
-        if fault.kind in (FaultKind.HIDDEN, FaultKind.DIRTY):
-            fill(vm, fault)
+        if mend(vm, fault):
             return self._again(interrupted)
         if interrupted is not None:
             return self._deliver_in_software(interrupted)
@@ -178,7 +177,7 @@ class ExitHandling(Monitor):
             self.walker.forget()
             self.recorder.mark(NestedFilled, vm=vm.name, gpa=gpa & FRAME, hpa=entry & FRAME, entry=entry)
             return self._again(interrupted)
-        return self._emulate(None) if interrupted is None else self._deliver_in_software(interrupted)
+        return self._emulate(cause.operation) if interrupted is None else self._deliver_in_software(interrupted)
 
     def _interrupted(self) -> Event | None:
         """The event in whose delivery the exit came; a fault in that of INT n belongs to the instruction instead."""

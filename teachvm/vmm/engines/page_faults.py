@@ -95,6 +95,21 @@ def walk_visibly(vm: Vm, fault: PageFault) -> None:
     )
 
 
+def mend(vm: Vm, fault: PageFault) -> bool:
+    """Fill the shadow entry, if that is all it takes for the access to succeed; a trace may be given up for it.
+
+    Returns:
+        Whether the guest can execute the instruction again.
+    """
+    traced = fault.kind is FaultKind.TRACE
+    if traced and not vm.shadow.leave_unsync(Gfn(fault.walk.gpa >> paging.PAGE_SHIFT)):
+        return False
+    if not traced and fault.kind not in (FaultKind.HIDDEN, FaultKind.DIRTY):
+        return False
+    fill(vm, fault)
+    return True
+
+
 def fill(vm: Vm, fault: PageFault) -> None:
     """Write the shadow entry for a page whose guest entries have A, and for a store D, set now."""
     mode = vm.vcpu.mode

@@ -23,7 +23,7 @@ from teachvm.vmm.breakpoints import take_met
 from teachvm.vmm.changes import changes
 from teachvm.vmm.engines.classify import exception_reason, instruction_at
 from teachvm.vmm.engines.monitor import Monitor
-from teachvm.vmm.engines.page_faults import fill, held_against_guest, walk_visibly
+from teachvm.vmm.engines.page_faults import held_against_guest, mend, walk_visibly
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import (
     DerivedDropped,
@@ -135,16 +135,14 @@ class TrapAndEmulate(Monitor):
         fault = held_against_guest(vm, interruption)
         self._open(fault.kind.reason, interruption)
         walk_visibly(vm, fault)
-        match fault.kind:
-            case FaultKind.TRUE:
-                cpu.deliver(cpu, Interruption(Vector.PF, fault.error, Source.FAULT, cpu.eip, fault.linear))
-                self._reflected()
-                self._go_on()
-            case FaultKind.HIDDEN | FaultKind.DIRTY | FaultKind.NESTED:
-                fill(vm, fault)
-                self._go_on()
-            case FaultKind.TRACE | FaultKind.MMIO:
-                self._emulate(*instruction_at(cpu, vm.memory))
+        if fault.kind is FaultKind.TRUE:
+            cpu.deliver(cpu, Interruption(Vector.PF, fault.error, Source.FAULT, cpu.eip, fault.linear))
+            self._reflected()
+            self._go_on()
+        elif mend(vm, fault):
+            self._go_on()
+        else:
+            self._emulate(*instruction_at(cpu, vm.memory))
 
     # ---- emulation -----------------------------------------------------------------------------
 

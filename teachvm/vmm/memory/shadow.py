@@ -161,15 +161,12 @@ class ShadowTables:
     def _table(self, high: int, walk: GuestWalk, *, wp: bool) -> Hfn:
         """The shadow table behind a directory index, made and linked if it does not exist."""
         assert self.active is not None
-        if walk.table is not None:
-            key = TableKey(walk.table, -1, walk.pde & (US | RW), wp)
-        else:
-            key = TableKey(FLAT if walk.directory is None else walk.directory, high, 0, wp)
+        key = self._key(high, walk, wp=wp)
         table = self.tables.get(key)
         if table is None:
             table = self._frame()
             self.tables[key] = table
-            if walk.table is not None:
+            if key.place == -1:
                 self._trace(key.gfn)
         self.floods.pop(key.gfn, None)
         link = _entry(self.directories[self.active], high)
@@ -177,6 +174,12 @@ class ShadowTables:
             self.links[link] = table
             self._ram.write(link, 4, table << PAGE_SHIFT | P | RW | US)
         return table
+
+    def _key(self, high: int, walk: GuestWalk, *, wp: bool) -> TableKey:
+        """What the table behind a directory index is made from."""
+        if walk.table is not None:
+            return TableKey(walk.table, -1, walk.pde & (US | RW), wp)
+        return TableKey(FLAT if walk.directory is None else walk.directory, high, 0, wp)
 
     # ---- coherence -----------------------------------------------------------------------------
 
@@ -237,6 +240,14 @@ class ShadowTables:
             self.dropped(gone, cause)
         for directory in directories:
             self._evict_directory(directory)
+
+    def guest_flushed(self) -> None:
+        """The guest flushed its TLB; tables kept in step by traces have nothing to catch up with."""
+
+    def leave_unsync(self, gfn: Gfn) -> bool:
+        """Whether a guest table may be written from now on without a report; here none may."""
+        del gfn
+        return False
 
     def drop_page(self, linear: Gva) -> None:
         """What INVLPG asks for: the page's entry in the active directory goes."""

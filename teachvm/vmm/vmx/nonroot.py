@@ -188,6 +188,22 @@ class NonRoot:
             return cpu.execute_one()
         except CpuStopped as stop:
             raise self._ended(stop) from stop
+        except VmExit as cause:
+            if cause.reason is ExitReason.EPT_VIOLATION and cpu.delivering is None:
+                cause.operation = self._fetched()
+            raise
+
+    def _fetched(self) -> Operation | None:
+        """The instruction an access of which exits, if its fetch is done; only the TLB may know its page still.
+
+        Source: AMD64 APM Vol. 2, §15.8.4 (decode assists: an exit tells the bytes of the instruction).
+        """
+        cpu = self.cpu
+        linear = cpu.segs[CS].base + cpu.eip & MASK32
+        if not cpu.resident(linear, Access.FETCH, cpu.cpl == 3):
+            return None
+        phys = cpu.translate(linear, Access.FETCH, cpu.cpl == 3)
+        return cpu.operation_at(phys, 0x1000 - (phys & 0xFFF)) if cpu.segs[CS].big else None
 
     def quiet(self) -> bool:
         """Whether instructions can be completed without a look at interrupts."""
