@@ -8,7 +8,9 @@ from teachvm.isa.flags import IF
 from teachvm.vmm.engines.translate.records import ExitState, Fragment, Origin
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import UnitTranslated
+from teachvm.vmm.techniques import Technique
 from tests.vmm.engines.translate.duet import Duet
+from tests.vmm.room import Room
 
 IS_PRIME = """
         mov     edi, {number}
@@ -142,3 +144,46 @@ def test_its_cli_does_not_fault_and_leaves_the_real_interrupt_flag_on() -> None:
     assert EntryReason.CLI not in duet.vm.ledger.counts
     assert not duet.vm.vcpu.state().eflags & IF
     assert duet.room.machine.cpu.eflags & IF or not duet.engine.in_cache
+
+
+def cycles_of(instruction: str, technique: Technique) -> float:
+    """Host cycles an instruction of a kernel takes in a warm loop, beyond those of the loop."""
+
+    def loop(body: str) -> int:
+        room = Room(f"mov ebx, 60 \n again: {body} \n dec ebx \n jnz again \n n: jmp n", technique=technique)
+        vm = room.vm
+        while vm.vcpu.state().regs[3] != 50:
+            room.unit()
+        start = room.clock.cycles
+        while vm.vcpu.state().regs[3] != 10:
+            room.unit()
+        return room.clock.cycles - start
+
+    return (loop(instruction) - loop("nop")) / 40 + 1
+
+
+def test_in_the_cache_costs_far_less_than_a_callout_and_a_callout_less_than_a_trap() -> None:
+    translate, trap = Technique.BINARY_TRANSLATION, Technique.TRAP_AND_EMULATE
+    assert cycles_of("cli", translate) < 10
+    assert cycles_of("cli", trap) > 1_000
+    called, trapped = cycles_of("rdtsc", translate), cycles_of("rdtsc", trap)
+    assert 100 * cycles_of("cli", translate) < called < trapped
+    assert cycles_of("pushfd \n popfd", translate) < 50
+
+
+def test_a_table_write_costs_less_once_it_is_adapted_than_its_trap() -> None:
+    store = "mov dword [0x31c0], 0x70067"
+    adapted, trapped = cycles_of(store, Technique.BINARY_TRANSLATION), cycles_of(store, Technique.TRAP_AND_EMULATE)
+    assert 10 < adapted < trapped / 4
+
+
+def test_a_call_and_return_cost_a_few_instructions_more_than_on_bare_metal() -> None:
+    assert 2 < cycles_of("call leaf \n jmp on \n leaf: ret \n on: nop", Technique.BINARY_TRANSLATION) < 60
+
+
+def test_a_program_that_only_computes_costs_nothing_between_interrupts() -> None:
+    room = Room("n: inc eax \n jmp n", user=True, eflags=2 | IF, technique=Technique.BINARY_TRANSLATION).units(100)
+    start, entered = room.clock.cycles, room.vm.ledger.total_count
+    room.units(5_000)
+    assert room.clock.cycles - start == 5_000
+    assert room.vm.ledger.total_count == entered

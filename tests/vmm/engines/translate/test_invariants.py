@@ -17,9 +17,11 @@ from teachvm.vmm.engines.translate.fields import FIELDS_BASE
 from teachvm.vmm.engines.translate.records import FragmentState, Origin
 from teachvm.vmm.engines.translate.store import CACHE_BASE, CACHE_END
 from teachvm.vmm.entries import EntryReason
-from teachvm.vmm.events import UnitAdapted, UnitInvalidated
+from teachvm.vmm.events import InterruptInjected, UnitAdapted, UnitInvalidated
 from teachvm.vmm.region import CACHE_CS, VMM_BASE
+from teachvm.vmm.view import state_of
 from tests.vmm.engines.translate.duet import Duet
+from tests.vmm.reference import assert_same
 from tests.vmm.room import GDT, IDT, TABLE, TSS
 
 SEQUENCES = {
@@ -246,6 +248,41 @@ def test_a_physical_interrupt_in_every_possible_slot_of_the_cache_is_not_seen() 
     accepted = {event.eip for event in duet.room.events(InterruptAccepted) if event.eip >= CACHE_BASE}
     assert accepted == set(stopped)
     assert list(stopped.values()).count(False) > 50
+
+
+LISTENING = """
+        mov     edx, 0x3fc
+        mov     al, 0x0b
+        out     dx, al
+        mov     edx, 0x3f9
+        mov     al, 1
+        out     dx, al
+"""
+ECHO = "push eax \n push edx \n mov edx, 0x3f8 \n in al, dx \n mov [0x20008], al \n mov al, 0x20 \n out 0x20, al \n"
+WITHIN = 40
+"""Guest instructions after which a byte from outside is noticed: the loop calls the VMM that often."""
+
+
+def test_an_interrupt_from_outside_in_every_slot_comes_soon_and_bare_metal_shows_the_same_there() -> None:
+    """Bare metal replays the boundary at which the VMM delivered it."""
+    source = BUSY.format(period=0).replace("sti\nagain:", f"{LISTENING}\n sti\nagain:  in al, 0x61\n", 1)
+    for slot in range(0, 160, 9):
+        duet = Duet(source, handlers={0x24: ECHO + "pop edx \n pop eax \n iretd"})
+        delivered: list[int] = []
+        duet.room.recorder.log.subscribe(InterruptInjected, lambda event, d=delivered, v=duet.vm: d.append(v.time))
+        for _ in range(130 + slot):
+            duet.room.unit()
+        typed = duet.vm.time
+        duet.vm.board.console.receive(b"x")
+        while not (delivered and duet.vm.time > delivered[0] + 30 and duet.engine.settled):
+            assert duet.room.unit()
+        assert delivered[0] - typed <= WITHIN
+        while duet.reference.time < duet.vm.time:
+            if duet.reference.time == delivered[0]:
+                duet.reference.board.console.receive(b"x")
+            duet.reference.unit()
+        assert_same(duet.vm, state_of(duet.reference.cpu))
+        assert duet.vm.memory.read(0x20008, 1) == ord("x")
 
 
 # ---- 5 and 7: written code is translated anew, and nothing leads to the old --------------------
