@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from teachvm.isa.operands import EAX, EBX, ECX
@@ -21,7 +23,7 @@ from tests.vmm.programs import RandomGuest
 from tests.vmm.reference import Comparison, Reference
 from tests.vmm.room import CODE, GDT, HANDLERS, KERNEL_CODE, KERNEL_STACK, MIB, Room, handler
 
-SAMPLE = 40
+SAMPLE = 24
 SOAK = 2_500
 STEPS = 200
 ASSIST = Technique.HARDWARE_ASSIST
@@ -69,6 +71,40 @@ def compare_random(seed: int, paging: Paging) -> str:
 def test_random_kernels_see_bare_metal(paging: Paging, part: int) -> None:
     outcomes = [compare_random(seed, paging) for seed in range(part, SAMPLE, 4)]
     assert outcomes.count("limit") + outcomes.count("ended") > len(outcomes) * 2 // 3
+
+
+def compare_with_drops(seed: int, paging: Paging) -> str:
+    """The same, with all derived state thrown away at random moments; a TLB that was filled from it goes too."""
+    random = Random(seed)
+    guest = RandomGuest(seed)
+    room = Room(technique=ASSIST, paging_by=paging)
+    nested = paging is Paging.NESTED
+    reference = AssistedReference(MIB, tlb=Tlb(), reveals=None) if nested else Reference(MIB, reveals=None)
+    guest.put_into(room.vm.memory.write_bytes, room.vm.vcpu.cpu, room.vm.board)
+    guest.put_into(reference.ram_of_guest.write_bytes, reference.cpu, reference.board)
+    pair = Comparison(room, reference)
+    while not pair.over and pair.compared < STEPS:
+        pair.step()
+        if random.random() < 0.1:
+            engine(room).drop_derived()
+            if reference.cpu.tlb is not None:
+                reference.cpu.tlb.flush()
+    return pair.run(STEPS)
+
+
+@BOTH
+def test_random_kernels_see_bare_metal_though_derived_state_is_dropped(paging: Paging) -> None:
+    outcomes = [compare_with_drops(seed, paging) for seed in range(6)]
+    assert outcomes.count("limit") + outcomes.count("ended") > len(outcomes) // 2
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@BOTH
+@pytest.mark.parametrize("part", range(4))
+def test_many_random_kernels_see_bare_metal_though_derived_state_is_dropped(paging: Paging, part: int) -> None:
+    for seed in range(6 + part, SOAK, 4):
+        compare_with_drops(seed, paging)
 
 
 @pytest.mark.soak

@@ -5,18 +5,23 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from teachvm.host.costs import COSTS, PRESETS, CostModel
 from teachvm.host.frames import OwnerKind
 from teachvm.isa.control import CR0_PG, CR4_PSE
 from teachvm.isa.paging import P
+from teachvm.trace.moment import Moment
+from teachvm.trace.timeline import Timeline
 from teachvm.vmm.engines.hardware import HardwareAssist
 from teachvm.vmm.prices import READS
 from teachvm.vmm.techniques import Paging, Technique
 from tests.vmm.programs import RandomGuest
 from tests.vmm.room import CODE, HANDLERS, MIB, Room
+from tests.vmm.test_time_travel import SOURCE
 
-SAMPLE = 40
+SAMPLE = 24
 TURNS = 150
 ASSIST = Technique.HARDWARE_ASSIST
 
@@ -95,6 +100,24 @@ def test_a_program_that_computes_for_a_million_cycles_leaves_the_vmm_less_than_o
     cycles = room.clock.cycles - start
     assert cycles >= 1_000_000
     assert (room.vm.ledger.total_cycles - spent) / cycles < 0.01
+
+
+@settings(max_examples=4)
+@given(st.integers(1, 200), st.booleans())
+def test_stepping_forward_then_back_shows_every_earlier_digest_again(start: int, cached: bool) -> None:
+    room = Room(SOURCE, technique=ASSIST, paging_by=Paging.NESTED)
+    engine = room.vm.engine
+    assert isinstance(engine, HardwareAssist)
+    engine.walker.cache_on = cached
+    timeline = Timeline(room, spacing=40)
+    timeline.seek(Moment(start))
+    seen = [(timeline.position, timeline.digest())]
+    for _ in range(40):
+        timeline.step()
+        seen.append((timeline.position, timeline.digest()))
+    for moment, digest in reversed(seen[:-1]):
+        timeline.back()
+        assert (timeline.position, timeline.digest()) == (moment, digest)
 
 
 # ---- costs ---------------------------------------------------------------------------------------
