@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from teachvm.guest.library import GUESTS
 from teachvm.isa.exceptions import Vector
 from teachvm.lesson.scope import Scalar
-from teachvm.machine.events import ExceptionRaised, SoftwareInterrupted, WalkReferenced
+from teachvm.machine.events import ExceptionRaised, HandlerEntered, SoftwareInterrupted, WalkReferenced
 from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
 from teachvm.vmm.entries import EntryKind
@@ -21,6 +21,7 @@ from teachvm.vmm.events import (
     VcpuSwitched,
     VmmEntered,
 )
+from teachvm.vmm.techniques import Technique
 from teachvm.world.world import World
 
 SYSTEM_CALL_VECTOR = 0x80
@@ -28,6 +29,9 @@ SYSTEM_CALL_VECTOR = 0x80
 
 EXCEPTIONS = 32
 """Vectors below belong to the processor's own exceptions."""
+
+_OWN_EXCEPTIONS = (Technique.BARE_METAL, Technique.HARDWARE_ASSIST)
+"""Where the hardware delivers an exception through the guest's own IDT; one that exits instead is not raised there."""
 
 Facts = dict[str, Scalar]
 """What a milestone's arguments are compared with, and what `last(...)` tells."""
@@ -123,13 +127,22 @@ class Happenings:
         return {"vm": event.vm, "reason": event.name, "result": event.result}
 
     def _fault(self, event: Event) -> Facts | None:
-        if isinstance(event, FaultReflected) and event.vector < EXCEPTIONS:
+        if isinstance(event, FaultReflected) and event.vector < EXCEPTIONS and not self._told_already(event):
             return {"vm": event.vm, "vector": event.vector, "error": event.error, "linear": event.cr2}
-        bare = self._world.host.name in self._world.guests
-        if isinstance(event, ExceptionRaised) and bare:
-            facts: Facts = {"vm": self._world.host.name, "vector": event.vector, "error": event.error}
-            return {**facts, "linear": event.cr2, "eip": event.eip}
-        return None
+        if not isinstance(event, ExceptionRaised) or event.cpu != self._hardware:
+            return None
+        vm = self._on_cpu(event.at)
+        if self._world.guests[vm].spec.technique not in _OWN_EXCEPTIONS:
+            return None
+        return {"vm": vm, "vector": event.vector, "error": event.error, "linear": event.cr2, "eip": event.eip}
+
+    def _told_already(self, event: FaultReflected) -> bool:
+        """Whether the hardware was delivering this exception by itself, and an exit on the way came between."""
+        log = self._world.recorder.log
+        entered = log.last_before(event.at, HandlerEntered)
+        before = None if entered is None else log.last_before(entered.at, (ExceptionRaised, HandlerEntered))
+        assisted = self._world.guests[event.vm].spec.technique is Technique.HARDWARE_ASSIST
+        return assisted and isinstance(before, ExceptionRaised) and before.vector == event.vector
 
     def _walk(self, event: Event) -> Facts | None:
         return self._reference(event) if isinstance(event, WalkReferenced) and event.index == 0 else None

@@ -26,6 +26,15 @@ def test_a_nested_walk_is_counted_by_its_references() -> None:
     assert room.value("count('walk') * 8 >= 50")
 
 
+@pytest.mark.parametrize("paging", list(Paging))
+def test_a_guests_own_page_fault_is_one_whoever_delivers_it(paging: Paging) -> None:
+    room = Room("alpha", technique=Technique.HARDWARE_ASSIST, paging=paging, program="pages")
+    assert room.go("fault('#PF', vm='alpha')").reached
+    assert room.value("last('fault').error") == 6
+    assert room.value("count('fault')") == 1
+    assert room.value("count('exit', reason='page-fault-true')") == int(paging is Paging.SHADOW)
+
+
 def test_a_hypercall_is_found_by_its_name_and_tells_its_answer() -> None:
     room = _room(Technique.PARAVIRTUAL)
     assert room.go("hypercall('mmu-update', nth=2)").reached

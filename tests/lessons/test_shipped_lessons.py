@@ -43,6 +43,7 @@ def test_the_lessons_of_this_version_are_there() -> None:
         (4, "special-instructions"),
         (5, "binary-translation"),
         (6, "two-level-paging"),
+        (7, "nested-paging"),
     ]
 
 
