@@ -22,7 +22,7 @@ from teachvm.lesson.names import RESERVED
 from teachvm.lesson.reading import WorldScope
 from teachvm.trace.moment import Moment
 from teachvm.trace.timeline import Outcome, Timeline
-from teachvm.vmm.techniques import Paging, ShadowPolicy, Technique
+from teachvm.vmm.techniques import CHOICES, Choice, ShadowPolicy, Technique
 from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
 from teachvm.world.spec import MAX_GUEST_MEMORY_BYTES, MIB, VMM_RESERVE_BYTES, HostSpec, VmSpec, WorldSpec
@@ -161,7 +161,7 @@ class Wishes:
     memory_bytes: int = 0
     vms: int = 1
     load_at: int = 0
-    paging: Paging = Paging.SHADOW
+    paging: Choice = CHOICES[0]
     costs: tuple[tuple[str, int], ...] = ()
     shadow: ShadowPolicy = ShadowPolicy.CACHING
 
@@ -187,7 +187,15 @@ def alone(guest: str, folder: Path | None = None, wishes: Wishes = _USUAL) -> Wo
     own = guest not in GUESTS
     vms = tuple(
         VmSpec(
-            name, guest, memory, technique, wishes.paging, load_at=wishes.load_at, debug_ports=own, shadow=wishes.shadow
+            name,
+            guest,
+            memory,
+            technique,
+            wishes.paging.paging,
+            load_at=wishes.load_at,
+            debug_ports=own,
+            shadow=wishes.shadow,
+            walk_cache=wishes.paging.walk_cache,
         )
         for name in _names(guest, wishes.vms)
     )

@@ -64,7 +64,7 @@ class Laboratory(Session):
             technique=self.technique.value,
             place="Laboratory",
             pagings=self.pagings(),
-            paging="" if self.paging is None else self.paging.value,
+            paging=self.paging,
         )
 
     @property

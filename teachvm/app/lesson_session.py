@@ -79,7 +79,7 @@ class LessonSession(Session):
             techniques=self.techniques(),
             technique=self.technique.value,
             pagings=self.pagings(),
-            paging="" if self.paging is None else self.paging.value,
+            paging=self.paging,
         )
 
     def saved(self) -> dict[str, Any]:

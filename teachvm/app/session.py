@@ -27,9 +27,9 @@ from teachvm.lesson.judging import parse_number
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
 from teachvm.trace.subject import Input
-from teachvm.vmm.techniques import Paging, Technique
+from teachvm.vmm.engines.hardware import HardwareAssist
+from teachvm.vmm.techniques import CHOICES, Technique
 from teachvm.vmm.vm import Vm
-from teachvm.vmm.vmx.vcpu import NonRootVcpu
 from teachvm.world.build import build
 from teachvm.world.inputs import ConsoleTyped, DerivedDropRequested, PagingChosen
 from teachvm.world.recording import RecordingError
@@ -114,22 +114,18 @@ class Session(ABC):
         return tuple(self._technique_view(each) for each in Technique)
 
     @property
-    def paging(self) -> Paging | None:
-        """Who translates the guests' guest-physical addresses now; None where the technique has no choice."""
+    def paging(self) -> str:
+        """Which of `pagings` is in force; empty where the technique has no choice."""
         tenant = next(iter(self.control.world.host.tenants.values()))
-        if isinstance(tenant, Vm) and isinstance(tenant.vcpu, NonRootVcpu):
-            return tenant.vcpu.paging
-        return None
+        if not isinstance(tenant, Vm) or not isinstance(tenant.engine, HardwareAssist):
+            return ""
+        return tenant.engine.choice.name
 
     def pagings(self) -> tuple[TechniqueView, ...]:
         """The choice of who translates; empty where there is none."""
-        return (
-            ()
-            if self.paging is None
-            else tuple(
-                TechniqueView(each.value, each.short_label, each.label, True, each.explanation) for each in Paging
-            )
-        )
+        if not self.paging:
+            return ()
+        return tuple(TechniqueView(each.name, each.short_label, each.label, True, each.explanation) for each in CHOICES)
 
     def _technique_view(self, technique: Technique) -> TechniqueView:
         why = technique.unavailable_because or ""
@@ -273,12 +269,12 @@ class Session(ABC):
         self.stop()
         self._rebuild(self.control.world.spec.with_technique(technique))
 
-    def set_paging(self, paging: Paging) -> None:
+    def set_paging(self, name: str) -> None:
         """Let the guests' addresses be translated another way from this moment on; the guests go on as they are."""
-        if self.paging is None or paging is self.paging:
-            return
-        for name in self.control.world.guests:
-            self._inject(PagingChosen(name, paging))
+        chosen = next(each for each in CHOICES if each.name == name)
+        if self.paging and name != self.paging:
+            for guest in self.control.world.guests:
+                self._inject(PagingChosen(guest, chosen.paging, chosen.walk_cache))
 
     def set_cost(self, key: str, given: str) -> None:
         """Let a piece of work cost so many cycles, from the beginning of this beat; a notice says what is no cost."""

@@ -9,7 +9,7 @@ import click
 
 from teachvm.cli.exits import CommandError
 from teachvm.host.costs import PRESETS
-from teachvm.vmm.techniques import Paging, ShadowPolicy, Technique
+from teachvm.vmm.techniques import CHOICES, Choice, ShadowPolicy, Technique
 from teachvm.world.spec import MAX_GUEST_MEMORY_BYTES, MAX_VMS, MIB
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--load", callback=_address, metavar="ADDRESS", help="Put a flat binary there (0x10000)."),
         click.option("--vms", type=click.IntRange(1, MAX_VMS), metavar="N", help="So many copies, each in its own VM."),
         click.option("--memory", type=click.IntRange(1, LARGEST_MIB), metavar="MIB", help="Memory of each guest."),
-        click.option("--paging", metavar="P", help="With hardware assist: shadow or nested page tables."),
+        click.option("--paging", metavar="P", help="With hardware assist: shadow, nested or nested-cached."),
         click.option(
             "--shadow",
             type=click.Choice([policy.value for policy in ShadowPolicy]),
@@ -72,20 +72,18 @@ def technique_of(given: dict[str, Any]) -> Technique | None:
         raise CommandError(f"there is no technique '{name}'{hint}") from error
 
 
-def paging_of(given: dict[str, Any]) -> Paging | None:
+def paging_of(given: dict[str, Any]) -> Choice | None:
     """Who is to translate guest-physical addresses.
 
     Raises:
         CommandError: There is nobody of that name.
     """
     name = given["paging"]
-    if name is None:
-        return None
-    try:
-        return Paging(name)
-    except ValueError as error:
-        names = " and ".join(paging.value for paging in Paging)
-        raise CommandError(f"there is no paging '{name}'; there are {names}") from error
+    found = next((choice for choice in CHOICES if choice.name == name), None)
+    if found is None and name is not None:
+        names = ", ".join(choice.name for choice in CHOICES)
+        raise CommandError(f"there is no paging '{name}'; there are {names}")
+    return found
 
 
 def costs_of(given: dict[str, Any]) -> tuple[tuple[str, int], ...]:
@@ -116,7 +114,7 @@ def wishes_of(given: dict[str, Any]) -> Wishes:
         (given["memory"] or 0) * MIB,
         given["vms"] or 1,
         given["load"] or 0,
-        paging_of(given) or Paging.SHADOW,
+        paging_of(given) or CHOICES[0],
         costs_of(given),
         ShadowPolicy(given["shadow"] or ShadowPolicy.CACHING.value),
     )

@@ -141,10 +141,43 @@ class ShadowPolicy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """How a VM's addresses are translated: who does it, and how shadow tables are kept in step where they are used."""
+    """How a VM's addresses are translated.
+
+    Attributes:
+        paging: Who does it.
+        shadow: How shadow tables are kept in step, where they are used.
+        walk_cache: The walker remembers where guest-physical pages lie, where tables are nested.
+    """
 
     paging: Paging = Paging.SHADOW
     shadow: ShadowPolicy = ShadowPolicy.CACHING
+    walk_cache: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One position of the switch that says who translates; `name` is its id."""
+
+    name: str
+    paging: Paging
+    walk_cache: bool
+    short_label: str
+    label: str
+    explanation: str
+
+
+CHOICES: Final = (
+    *(Choice(each.value, each, False, each.short_label, each.label, each.explanation) for each in Paging),
+    Choice(
+        "nested-cached",
+        Paging.NESTED,
+        True,
+        "+ cache",
+        "Nested page tables with a walk cache",
+        "The walker remembers where guest-physical pages lie, and spares the nested references for those it knows.",
+    ),
+)
+"""Who can translate under hardware assist, in the order of the switch."""
 
 
 _BUILT: Final = frozenset(

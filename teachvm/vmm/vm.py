@@ -145,6 +145,8 @@ class Vm:
         self.code_written: Callable[[Gpa, int], None] = _ignore_code
         """Told of stores to traced pages, because code may have been translated from them."""
         self.engine = ENGINES[technique](self)
+        if isinstance(self.engine, HardwareAssist):
+            self.engine.walker.cache_on = translation.walk_cache
         host.admit(self)
 
     def register(self, registry: Registry) -> None:

@@ -103,7 +103,7 @@ def _virtual(host: Host, asked: VmSpec, image: Image) -> Guest:
         asked.name,
         asked.memory_bytes,
         technique=asked.technique,
-        translation=Translation(asked.paging, asked.shadow),
+        translation=Translation(asked.paging, asked.shadow, asked.walk_cache),
         debug_ports=asked.debug_ports,
     )
     loader.load(image, asked.memory_bytes, vm.memory.write_bytes)

@@ -46,17 +46,19 @@ class PagingChosen:
     Attributes:
         guest: The VM; its technique has the choice.
         paging: Who does from now on.
+        walk_cache: The hardware's walker remembers where guest-physical pages lie.
     """
 
     guest: str
     paging: Paging
+    walk_cache: bool = False
 
     def apply(self, subject: Subject) -> None:
         """Switch; what was derived for the other way is dropped."""
         assert isinstance(subject, World)
         tenant = subject.host.tenants[self.guest]
         if isinstance(tenant, Vm) and isinstance(tenant.engine, HardwareAssist):
-            tenant.engine.set_paging(self.paging)
+            tenant.engine.set_paging(self.paging, walk_cache=self.walk_cache)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from teachvm.vmm.techniques import Paging, ShadowPolicy, Technique
+from teachvm.vmm.techniques import Choice, Paging, ShadowPolicy, Technique
 
 MIB = 1 << 20
 PAGE = 4096
@@ -29,7 +29,7 @@ class VmSpec:
 
     `programs` empty means the guest's own default set; `load_at` is where a flat binary is put (0: where the loader
     likes); `debug_ports` adds the ports emulators have for test kernels; `shadow` says how shadow tables are kept in
-    step.
+    step; `walk_cache` that the walker of nested tables remembers where pages lie.
     """
 
     name: str
@@ -41,6 +41,7 @@ class VmSpec:
     load_at: int = 0
     debug_ports: bool = False
     shadow: ShadowPolicy = ShadowPolicy.CACHING
+    walk_cache: bool = False
 
     def run_by(self, technique: Technique) -> VmSpec:
         """The same guest run by another technique; who translates for it stays, if the technique has that choice."""
@@ -70,9 +71,9 @@ class WorldSpec:
         vms = tuple(spec.run_by(technique) if vm is None or spec.name == vm else spec for spec in self.host.vms)
         return replace(self, host=replace(self.host, vms=vms))
 
-    def with_paging(self, paging: Paging) -> WorldSpec:
+    def with_paging(self, choice: Choice) -> WorldSpec:
         """The same world where somebody else translates guest-physical addresses."""
-        vms = tuple(replace(spec, paging=paging) for spec in self.host.vms)
+        vms = tuple(replace(spec, paging=choice.paging, walk_cache=choice.walk_cache) for spec in self.host.vms)
         return replace(self, host=replace(self.host, vms=vms))
 
     def with_shadow(self, policy: ShadowPolicy) -> WorldSpec:

@@ -7,7 +7,7 @@ from typing import Final
 from teachvm.app.assisted import LEVELS
 from teachvm.app.drawing import Arrow, Box, DiagramView, Label, Shape
 from teachvm.app.nested import NestedWalk, Row, chosen
-from teachvm.app.notation import hex32, plural
+from teachvm.app.notation import count, hex32, plural
 from teachvm.app.phrases import entry_bits, error_meaning
 from teachvm.app.presentation import CardView, NoteView
 from teachvm.app.scene import Scene, scene_of
@@ -16,6 +16,7 @@ from teachvm.app.wording import Badge, Place, Role, Span, Text, Tip
 from teachvm.isa import paging
 from teachvm.vmm.techniques import Paging
 from teachvm.vmm.vmx.events import WalkReference
+from teachvm.vmm.vmx.walker import references
 
 WIDTH: Final = 1280.0
 LEFT, LABEL_W = 24.0, 190.0
@@ -54,7 +55,7 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     below = FIRST_Y + STEP_Y * len(rows) + 6
     shapes += _counter(walk, below)
     diagram = DiagramView(WIDTH, below + 40, tuple(shapes), _caption(walk))
-    return CardView(_subtitle(walk), (diagram,), _aside(walk))
+    return CardView(_subtitle(walk), (diagram,), _aside(scene, walk))
 
 
 def _why_not(scene: Scene) -> str:
@@ -78,10 +79,15 @@ def _subtitle(walk: NestedWalk) -> Text:
     )
 
 
-def _aside(walk: NestedWalk) -> tuple[Badge, ...]:
-    if walk.error is not None:
-        return (Badge(f"#PF({walk.error})", "trap", "warning", Tip("Page fault", error_meaning(walk.error))),)
-    return ()
+def _aside(scene: Scene, walk: NestedWalk) -> tuple[Badge, ...]:
+    counts = scene.snapshot.state(f"{scene.vm}.walker")
+    spared = f" · {count(counts.cache_hits)} spared" if counts.cache_on or counts.cache_hits else ""
+    total = f"{plural(counts.walks, 'walk')} · {plural(counts.references, 'reference')}{spared}"
+    tip = Tip("So far", "Walks for this guest, the references they took, and how often the walk cache spared two.")
+    told = Badge(total, "hardware", tip=tip)
+    if walk.error is None:
+        return (told,)
+    return told, Badge(f"#PF({walk.error})", "trap", "warning", Tip("Page fault", error_meaning(walk.error)))
 
 
 def _caption(walk: NestedWalk) -> str:
@@ -228,11 +234,17 @@ def _counter(walk: NestedWalk, y: float) -> list[Shape]:
             Box(f"tick{at}", COLUMNS_X[0] + at * TICK_STEP, y, TICK_W, TICK_H, (), role, lit=made, ghost=not made)
         )
     right = COLUMNS_X[0] + walk.most * TICK_STEP + 10
-    count = (Span(f"{len(walk.made)} of {walk.most}", strong=True),)
+    made_of = (Span(f"{len(walk.made)} of {walk.most}", strong=True),)
     native = (2 if not walk.large else 1) if walk.enabled else 0
     text = f"bare metal: {native} · shadow tables: 2, but every store to a guest table exits · TLB hit: 0"
+    deeper = f"two guest levels over four nested ones: {references(2, 4)} · four over four: {references(4, 4)}"
+    wide = WIDTH - right - 110
     return [
         *shapes,
-        Label(right, y + 2, 90, count),
-        Label(right + 100, y + 2, WIDTH - right - 110, (Span(text, "dim"),)),
+        Label(right, y + 2, 90, made_of),
+        Label(right + 100, y - 8, wide, (Span(text, "dim"),), small=True),
+        Label(right + 100, y + 12, wide, (Span(deeper, "dim"),), small=True, tip=_FORMULA),
     ]
+
+
+_FORMULA: Final = Tip("References at worst", "(guest levels + 1) × (nested levels + 1) − 1", SOURCE)

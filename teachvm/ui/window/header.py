@@ -345,7 +345,7 @@ class Header(QFrame):
         self.chip.wide = width >= px(1280)
         self.transport.set_level(2 if width >= px(1180) else 1 if width >= px(1000) else 0)
         crowded = 260 if self.paging.isVisibleTo(self) else 0
-        for switch, needed in ((self.technique, 1440 + crowded), (self.paging, 1180)):
+        for switch, needed in ((self.technique, 1440 + crowded), (self.paging, 1440)):
             roomy = width >= px(needed)
             switch.set_compact(not roomy)
             wide = switch.full_width() if roomy else switch.drop.sizeHint().width() + 4

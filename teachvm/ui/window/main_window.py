@@ -29,7 +29,7 @@ from teachvm.ui.window.lesson_page import LessonPage
 from teachvm.ui.window.library import Library
 from teachvm.ui.window.opening import CannotOpenError, LessonWatcher, open_guest, open_session
 from teachvm.ui.window.presenter import NotesWindow, PressedKey
-from teachvm.vmm.techniques import Paging, Technique
+from teachvm.vmm.techniques import Technique
 
 SAVE_AFTER_MS = 300
 """How long after the last key of an answer it is written to disk; leaving the lesson writes it at once."""
@@ -283,7 +283,7 @@ class MainWindow(QWidget):
     def set_paging(self, name: str) -> None:
         """Let somebody else translate guest-physical addresses, from this moment on."""
         if self.bridge is not None:
-            self.bridge.change(partial(self.bridge.session.set_paging, Paging(name)))
+            self.bridge.change(partial(self.bridge.session.set_paging, name))
 
     def _breakpoint(self) -> None:
         address = self.page.selected_address()

@@ -17,7 +17,7 @@ from teachvm.vmm.addresses import Gva
 from teachvm.vmm.engines.exit_handling import ExitHandling
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import DerivedDropped, FaultReflected, InterruptInjected, VcpuSwitched
-from teachvm.vmm.techniques import Paging, Technique
+from teachvm.vmm.techniques import CHOICES, Choice, Paging, Technique
 from teachvm.vmm.vmx.events import GuestEntered, PagingSwitched
 from teachvm.vmm.vmx.exits import EXTERNAL, Event, VmExit
 from teachvm.vmm.vmx.fields import Field
@@ -193,8 +193,16 @@ class HardwareAssist(ExitHandling):
         self.recorder.emit(DerivedDropped, vm=self.vm.name, frames=freed)
         return freed
 
-    def set_paging(self, paging: Paging) -> None:
+    @property
+    def choice(self) -> Choice:
+        """Who translates guest-physical addresses now."""
+        now = self._virtual.paging, self.walker.cache_on and self._virtual.paging is Paging.NESTED
+        return next(each for each in CHOICES if (each.paging, each.walk_cache) == now)
+
+    def set_paging(self, paging: Paging, *, walk_cache: bool = False) -> None:
         """Let somebody else translate guest-physical addresses from now on; the guest sees nothing of it."""
+        self.walker.cache_on = walk_cache
+        self.walker.forget()
         if paging is self._virtual.paging:
             return
         self.vcpu.take_back()

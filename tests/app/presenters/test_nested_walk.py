@@ -15,6 +15,7 @@ from teachvm.trace.grain import Grain
 from teachvm.vmm.techniques import Paging, Technique
 from teachvm.vmm.vmx.events import NestedReferenced
 from teachvm.world.build import build
+from teachvm.world.inputs import PagingChosen
 from teachvm.world.spec import HostSpec, VmSpec, WorldSpec
 from tests.app.presenters.worlds import PAGING_LESSON, until
 
@@ -101,6 +102,21 @@ def test_an_address_asked_about_is_shown_as_the_tables_are(at_read: Control) -> 
     # Nobody has touched the page, so the nested tables do not have it yet.
     assert text(shown["r2c1"]) == "NPT[27] → not present"
     assert shown["r2c3"].ghost
+
+
+def test_the_card_says_what_deeper_tables_would_take(at_read: Control) -> None:
+    assert "two guest levels over four nested ones: 14 · four over four: 24" in labels(at_read)
+
+
+def test_with_a_walk_cache_the_nested_references_it_knows_are_not_made(at_read: Control) -> None:
+    at_read.step(Grain.INSTRUCTION)
+    at_read.inject(PagingChosen("alpha", Paging.NESTED, walk_cache=True))
+    at_read.step(Grain.INSTRUCTION)
+    until(at_read, "unmap")
+    (badge,) = card(at_read).aside
+    assert "spared" in badge.text
+    spared = [box for box in boxes(at_read).values() if "walk cache" in text(box)]
+    assert all(box.ghost for box in spared)
 
 
 @pytest.mark.parametrize(
