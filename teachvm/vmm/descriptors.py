@@ -32,7 +32,7 @@ class ShadowGdt:
     """
 
     STATE: ClassVar[tuple[str, ...]] = ("copy", "base", "limit", "pages", "in_kernel", "stale")
-    DERIVED: ClassVar[tuple[str, ...]] = ("memory", "region", "shadow", "slots")
+    DERIVED: ClassVar[tuple[str, ...]] = ("memory", "region", "shadow", "slots", "two_faced")
 
     def __init__(self, memory: GuestMemory, region: VmmRegion, shadow: ShadowTables) -> None:
         self.memory = memory
@@ -40,6 +40,8 @@ class ShadowGdt:
         self.shadow = shadow
         self.slots = GUEST_SLOTS
         """How many of the guest's descriptors can be shadowed."""
+        self.two_faced = True
+        """Whether the slots show another face while the guest's kernel runs; else always that of its programs."""
         self.copy = bytes(GUEST_SLOTS * DESCRIPTOR_SIZE)
         self.base = 0
         self.limit = -1
@@ -61,7 +63,7 @@ class ShadowGdt:
         """Make the real GDT agree with the guest's GDT and with the VCPU's privilege level."""
         base, limit = cpu.gdtr.base, cpu.gdtr.limit
         pages = self._frames(cpu, base, limit)
-        in_kernel = cpu.cpl == 0
+        in_kernel = self.two_faced and cpu.cpl == 0
         if self.stale or (base, limit, pages) != (self.base, self.limit, self.pages):
             self._trace(pages)
             self.base, self.limit, self.pages = base, limit, pages

@@ -173,7 +173,7 @@ class Vm:
 
     def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
         """Let the hardware complete instructions of this VM's guest for which nobody is needed: the compiled ones."""
-        return self.engine.burst(limit, barriers)
+        return self.engine.burst(limit, barriers, through=through)
 
     @property
     def processor(self) -> Cpu:

@@ -57,7 +57,7 @@ class Emulation(Monitor):
         except CpuStopped as stop:
             self._stop(stop)
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+    def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
         """Complete nothing: the interpreter has one speed."""
         return 0
 

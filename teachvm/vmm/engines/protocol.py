@@ -31,8 +31,14 @@ class Engine(Protocol):
     def turn(self) -> None:
         """Let the processor do the next thing: one guest instruction, or one entry into the VMM."""
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
-        """Complete up to `limit` guest instructions directly on the processor; 0 says that `turn` is next."""
+    def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
+        """Complete up to `limit` guest instructions directly on the processor; 0 says that `turn` is next.
+
+        Args:
+            limit: Most instructions.
+            barriers: See `Tenant.burst`.
+            through: Nobody waits for a fact to be recorded, so what records some may be done as well.
+        """
 
     def drop_derived(self) -> int:
         """Throw away everything that can be computed again; the guest sees no change.

@@ -61,7 +61,7 @@ class TrapAndEmulate(Monitor):
         except CpuStopped as stop:
             self._stop(stop)
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+    def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
         """Let the hardware complete instructions of the guest up to the next one that its timer may interrupt."""
         if not self.vcpu.in_guest:
             return 0

@@ -83,6 +83,8 @@ class BinaryTranslation(TrapAndEmulate):
         """The table and the target a lookup failed for."""
         self._at = 0
         vm.vcpu.gdt.reserve(1)
+        # No return to an outer ring is executed in ring 1, so the guest's programs need not be hidden from its kernel.
+        vm.vcpu.gdt.two_faced = False
         vm.vcpu.recovery = self.cache.recovery
         vm.region.write_slot(CACHE_SLOT, CACHE_CODE.pack())
         vm.region.open_gate(CALLOUT_VECTOR, KERNEL_RING)
@@ -123,10 +125,10 @@ class BinaryTranslation(TrapAndEmulate):
         """Whether the guest stands between two of its instructions, and not inside a sequence that stands for one."""
         return not self.in_cache or self.cache.places[self.hardware.eip].insn.recover.clean
 
-    def burst(self, limit: int, barriers: frozenset[int]) -> int:
+    def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
         """Let the hardware complete instructions of a program, or of translated code, which are counted one by one."""
         if not self.in_cache:
-            return super().burst(limit, barriers)
+            return super().burst(limit, barriers, through=through)
         if barriers:
             return 0
         first, log = self.clock.n, self.recorder.log
@@ -145,7 +147,7 @@ class BinaryTranslation(TrapAndEmulate):
                 self._executed(place, cycles)
                 clock.retire(cycles)
                 # Whoever waits for a fact is asked after the unit that records one.
-                if log.cursor != cursor:
+                if log.cursor != cursor and not through:
                     break
         except CpuStopped as stop:
             self._stop(stop)

@@ -258,8 +258,8 @@ class _Reader:
         if not isinstance(source, Reg) or source.index not in self.known:
             return False
         selector = self.known[source.index] & 0xFFFF
-        # In ring 0 an RPL above 0 is refused for a descriptor of level 0; in ring 1 one of 1 is not.
-        return not selector & 3 and selector < LAST_GUEST_SLOT
+        # In ring 0 an RPL of 1 is refused for a descriptor of level 0, in ring 1 it is not; others are judged alike.
+        return selector & 3 != 1 and selector < LAST_GUEST_SLOT
 
     def _remember(self, insn: Insn) -> None:
         """Keep in mind which registers hold constants, as far as it is certain."""
