@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from teachvm.isa.operands import EAX, EBX, ECX
-from teachvm.machine.tlb import Tlb
+from teachvm.machine.operation import Operation
+from teachvm.machine.tlb import Tlb, TlbEntry
 from teachvm.trace.timeline import Timeline
-from teachvm.vmm.engines.classify import instruction_at
 from teachvm.vmm.engines.hardware import HardwareAssist
 from teachvm.vmm.entries import EntryKind
 from teachvm.vmm.events import InterruptInjected, VcpuSwitched
@@ -43,15 +43,23 @@ class AssistedReference(Reference):
     to what is not RAM. A TLB may drop an entry at any time, so a guest cannot rely on one either way.
     """
 
+    def __init__(self) -> None:
+        self.tlb = Tlb()
+        super().__init__(MIB, tlb=self.tlb, reveals=None)
+        self._kept: tuple[list[TlbEntry | None], list[int]] | None = None
+        self.cpu.intercept = self._about_to
+
+    def _about_to(self, operation: Operation) -> bool:
+        if operation.insn.row.mnemonic in ("INSB", "INSD", "OUTSB", "OUTSD"):
+            self._kept = list(self.tlb.entries), list(self.tlb.victims)
+        return False
+
     def unit(self) -> None:
-        tlb = self.cpu.tlb
-        assert tlb is not None
-        insn, _ = instruction_at(self.cpu, self)
-        kept = list(tlb.entries), list(tlb.victims)
         super().unit()
-        if insn is not None and insn.row.mnemonic[:3] in ("INS", "OUT") and insn.row.mnemonic not in ("INT", "OUT"):
-            tlb.entries[:], tlb.victims[:] = kept
-        tlb.entries[:] = [each if each is None or each.frame < MIB else None for each in tlb.entries]
+        if self._kept is not None:
+            self.tlb.entries[:], self.tlb.victims[:] = self._kept
+            self._kept = None
+        self.tlb.entries[:] = [each if each is None or each.frame < MIB else None for each in self.tlb.entries]
         self.cpu.restored()
 
 
@@ -60,7 +68,7 @@ def compare_random(seed: int, paging: Paging) -> str:
     guest = RandomGuest(seed)
     room = Room(technique=ASSIST, paging_by=paging)
     nested = paging is Paging.NESTED
-    reference = AssistedReference(MIB, tlb=Tlb(), reveals=None) if nested else Reference(MIB, reveals=None)
+    reference = AssistedReference() if nested else Reference(MIB, reveals=None)
     guest.put_into(room.vm.memory.write_bytes, room.vm.vcpu.cpu, room.vm.board)
     guest.put_into(reference.ram_of_guest.write_bytes, reference.cpu, reference.board)
     return Comparison(room, reference).run(STEPS)
@@ -79,7 +87,7 @@ def compare_with_drops(seed: int, paging: Paging) -> str:
     guest = RandomGuest(seed)
     room = Room(technique=ASSIST, paging_by=paging)
     nested = paging is Paging.NESTED
-    reference = AssistedReference(MIB, tlb=Tlb(), reveals=None) if nested else Reference(MIB, reveals=None)
+    reference = AssistedReference() if nested else Reference(MIB, reveals=None)
     guest.put_into(room.vm.memory.write_bytes, room.vm.vcpu.cpu, room.vm.board)
     guest.put_into(reference.ram_of_guest.write_bytes, reference.cpu, reference.board)
     pair = Comparison(room, reference)
