@@ -27,7 +27,7 @@ from teachvm.vmm.vmx.fields import CONTROL_BITS, OFFSETS, Field, Group
 COLUMNS: Final = (
     Column("Field", 26, stretch=True),
     Column("Encoding", 6, code=True, optional=True),
-    Column("Value", 12, code=True),
+    Column("Value", 17, code=True),
     Column("Means", 30, stretch=True, optional=True),
 )
 SOURCE: Final = "Intel SDM Vol. 3C, ch. 24; encodings: Vol. 3D, appendix B"
@@ -95,6 +95,10 @@ def _rows(group: Group, values: dict[Field, int], earlier: dict[Field, int] | No
 
 def _means(field: Field, values: dict[Field, int]) -> str:
     value = values[field]
+    if field.group is Group.EXIT and not values[Field.GUEST_RIP]:
+        return "no exit yet" if field is Field.EXIT_REASON else ""
+    if field is Field.TSC_OFFSET:
+        return f"guest time − host time: {value - (value >> 63 << 64)} cycles"
     if field in CONTROL_BITS:
         return ", ".join(name for bit, name in CONTROL_BITS[field].items() if value & bit) or "none"
     if field is Field.EXIT_REASON:

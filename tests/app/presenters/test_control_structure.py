@@ -47,3 +47,17 @@ def test_without_the_mode_there_is_no_structure() -> None:
     (note,) = card(tinyos()).body
     assert isinstance(note, NoteView)
     assert "Only under hardware assist" in plain(note.text)
+
+
+def test_before_the_first_exit_the_card_says_so() -> None:
+    shown = rows(card(tinyos(Technique.HARDWARE_ASSIST)))
+    assert shown["EXIT_REASON"][1] == "no exit yet"
+
+
+def test_the_tsc_offset_is_told_as_the_difference_of_two_clocks() -> None:
+    control = tinyos(Technique.HARDWARE_ASSIST)
+    control.timeline.run(3_000)
+    vm = control.world.host.tenants["alpha"]
+    offset = vm.time - control.world.recorder.clock.cycles  # type: ignore[attr-defined]  # the only tenant is a VM
+    assert offset < 0
+    assert rows(card(control))["TSC_OFFSET"][1] == f"guest time − host time: {offset} cycles"
