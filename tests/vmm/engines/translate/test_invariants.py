@@ -17,7 +17,7 @@ from teachvm.vmm.engines.translate.fields import FIELDS_BASE
 from teachvm.vmm.engines.translate.records import FragmentState, Origin
 from teachvm.vmm.engines.translate.store import CACHE_BASE, CACHE_END
 from teachvm.vmm.entries import EntryReason
-from teachvm.vmm.events import InterruptInjected, UnitAdapted, UnitInvalidated
+from teachvm.vmm.events import CacheFlushed, InterruptInjected, UnitAdapted, UnitInvalidated
 from teachvm.vmm.region import CACHE_CS, VMM_BASE
 from teachvm.vmm.view import state_of
 from tests.vmm.engines.translate.duet import Duet
@@ -400,6 +400,14 @@ def test_throwing_the_cache_away_between_any_two_instructions_of_it_changes_noth
 
     duet.room.unit = unit_or_drop  # type: ignore[method-assign]  # it is the room's only way to go on
     duet.to_the_end(300)
+
+
+def test_a_cache_that_is_full_is_emptied_and_fills_again() -> None:
+    """Each pair of instructions takes a hundred bytes there."""
+    duet = Duet("mov edi, 2 \n again: \n times 500 db 0x9c, 0x9d \n dec edi \n jnz again \n hlt").to_the_end(2_500)
+    flushed = duet.room.events(CacheFlushed)
+    assert {event.cause for event in flushed} == {"full"}
+    assert duet.engine.cache.flushes >= 1
 
 
 # ---- adapting ----------------------------------------------------------------------------------
