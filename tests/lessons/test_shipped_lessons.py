@@ -44,6 +44,8 @@ def test_the_lessons_of_this_version_are_there() -> None:
         (5, "binary-translation"),
         (6, "two-level-paging"),
         (7, "nested-paging"),
+        (17, "hardware-assist"),
+        (18, "paravirtual"),
     ]
 
 
