@@ -12,7 +12,7 @@ from teachvm.host.stop import StopKind, StopReason, switched_off
 from teachvm.machine.rv32.board import Rv32Board
 from teachvm.machine.rv32.cpu import Rv32Cpu, Rv32Stopped
 from teachvm.trace.state import Registry
-from teachvm.vmm.events import VcpuSwitched
+from teachvm.vmm.handover import take_over
 from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.techniques import Technique
 
@@ -65,7 +65,7 @@ class ForeignVm:
     def turn(self) -> None:
         """Interpret one instruction."""
         if self.host.on_cpu != self.name:
-            self._switch()
+            take_over(self.host, self.name)
         if self._step():
             self._retire()
 
@@ -112,14 +112,6 @@ class ForeignVm:
             spent = 0
             self.host.reschedule()
         clock.retire(spent)
-
-    def _switch(self) -> None:
-        host, before = self.host, self.host.on_cpu
-        host.on_cpu = self.name
-        if before is not None:
-            host.clock.spend(host.costs.of("switch"))
-            host.scheduler.start_slice(host.clock.cycles)
-            host.recorder.mark(VcpuSwitched, before=before, after=self.name)
 
     @property
     def interrupted(self) -> bool:

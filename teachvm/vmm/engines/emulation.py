@@ -18,7 +18,8 @@ from teachvm.machine.tlb import Tlb
 from teachvm.trace.state import Stateful
 from teachvm.vmm.addresses import Gva
 from teachvm.vmm.engines.monitor import Monitor
-from teachvm.vmm.events import DerivedDropped, VcpuSwitched
+from teachvm.vmm.events import DerivedDropped
+from teachvm.vmm.handover import take_over
 from teachvm.vmm.techniques import Technique
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Emulation(Monitor):
     def turn(self) -> None:
         """Interpret one guest instruction, or deliver what waits, or find that the guest waits."""
         if self.host.on_cpu != self.vm.name:
-            self._switch()
+            take_over(self.host, self.vm.name)
         try:
             self._go_on()
         except CpuStopped as stop:
@@ -81,15 +82,6 @@ class Emulation(Monitor):
             spent = 0
             host.reschedule()
         self.clock.retire(spent)
-
-    def _switch(self) -> None:
-        """Take the processor over from another VM; an interpreter has no registers in it to exchange."""
-        host, before = self.host, self.host.on_cpu
-        host.on_cpu = self.vm.name
-        if before is not None:
-            self.clock.spend(host.costs.of("switch"))
-            host.scheduler.start_slice(self.clock.cycles)
-            self.recorder.mark(VcpuSwitched, before=before, after=self.vm.name)
 
     def _page_flushed(self, linear: Gva) -> None:
         self.tlb.invalidate(linear)

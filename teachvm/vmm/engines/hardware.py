@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from teachvm.isa.exceptions import Vector
 from teachvm.machine.exceptions import CpuStopped
-from teachvm.vmm.addresses import Gva
 from teachvm.vmm.engines.exit_handling import ExitHandling
 from teachvm.vmm.entries import EntryReason
-from teachvm.vmm.events import DerivedDropped, FaultReflected, InterruptInjected, VcpuSwitched
+from teachvm.vmm.events import DerivedDropped, FaultReflected, InterruptInjected
+from teachvm.vmm.handover import take_over
 from teachvm.vmm.techniques import CHOICES, Choice, Paging, Technique
 from teachvm.vmm.vmx.events import GuestEntered, PagingSwitched
 from teachvm.vmm.vmx.exits import EXTERNAL, Event, VmExit
@@ -132,7 +132,8 @@ class HardwareAssist(ExitHandling):
         moved = shadowed and vm.shadow.activate(vcpu.mode) != self.structure.read(Field.GUEST_CR3)
         written = set_guest(self.structure, self._virtual, vm.shadow, window=window)
         if self.host.on_cpu != vm.name:
-            self._switch()
+            self.hardware.flush_tlb("cr3")
+            take_over(self.host, vm.name)
         elif vcpu.flush or moved:
             self.hardware.flush_tlb("cr3")
         vcpu.flush = False
@@ -163,26 +164,7 @@ class HardwareAssist(ExitHandling):
                 FaultReflected, vm=self.vm.name, vector=event.vector, error=event.error, cr2=cr2, eip=eip
             )
 
-    def _switch(self) -> None:
-        """Take the processor over from another VM; its translations go."""
-        host, before = self.host, self.host.on_cpu
-        host.on_cpu = self.vm.name
-        self.hardware.flush_tlb("cr3")
-        if before is not None:
-            self.clock.spend(host.costs.of("switch"))
-            host.scheduler.start_slice(self.clock.cycles)
-            self.recorder.mark(VcpuSwitched, before=before, after=self.vm.name)
-
     # ---- derived state -------------------------------------------------------------------------
-
-    def _flush_hardware(self, linear: Gva | None) -> None:
-        """An entry of the VMM's tables went: no translation made from it may stay, if this VM has the hardware."""
-        if self.host.on_cpu != self.vm.name:
-            return
-        if linear is None:
-            self.hardware.flush_tlb("cr3")
-        else:
-            self.hardware.invalidate_page(linear)
 
     def drop_derived(self) -> int:
         """Throw away the shadow and the nested tables; they come back by hidden faults and violations."""

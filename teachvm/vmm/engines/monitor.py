@@ -12,6 +12,7 @@ from teachvm.host.stop import StopKind, StopReason
 from teachvm.isa.flags import IF
 from teachvm.machine.exceptions import CpuStopped, Interruption
 from teachvm.trace.state import Stateful
+from teachvm.vmm.addresses import Gva
 from teachvm.vmm.changes import changes
 from teachvm.vmm.engines.classify import instruction_at
 from teachvm.vmm.entries import EntryKind, EntryReason
@@ -167,6 +168,15 @@ class Monitor:
             self.host.block(vm, due)
             return
         self.host.end(vm, StopReason(StopKind.ENDED_WELL, vm.name, text))
+
+    def _flush_hardware(self, linear: Gva | None) -> None:
+        """An entry of the VMM's tables went: no translation made from it may stay, if this VM has the hardware."""
+        if self.host.on_cpu != self.vm.name:
+            return
+        if linear is None:
+            self.hardware.flush_tlb("cr3")
+        else:
+            self.hardware.invalidate_page(linear)
 
     def _stop(self, stop: CpuStopped) -> None:
         """The guest's processor gave up; the host's goes on with the other tenants."""

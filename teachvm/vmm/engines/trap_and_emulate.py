@@ -18,7 +18,6 @@ from teachvm.isa.exceptions import Vector
 from teachvm.isa.flags import IF, RF
 from teachvm.isa.text import row_text
 from teachvm.machine.exceptions import CpuStopped, Interruption, Source
-from teachvm.vmm.addresses import Gva
 from teachvm.vmm.breakpoints import take_met
 from teachvm.vmm.changes import changes
 from teachvm.vmm.engines.classify import exception_reason, instruction_at
@@ -30,9 +29,9 @@ from teachvm.vmm.events import (
     GuestResumed,
     InstructionDecoded,
     InstructionEmulated,
-    VcpuSwitched,
 )
 from teachvm.vmm.faults import FaultKind
+from teachvm.vmm.handover import take_over
 from teachvm.vmm.techniques import Technique
 
 if TYPE_CHECKING:
@@ -207,7 +206,8 @@ class TrapAndEmulate(Monitor):
         vm, vcpu, host = self.vm, self.vcpu, self.host
         directory = vm.shadow.activate(vcpu.mode)
         if host.on_cpu != vm.name:
-            self._switch(directory)
+            vcpu.load_tables(directory)
+            take_over(host, vm.name)
         elif vcpu.flush or self.hardware.cr3 != directory:
             self.hardware.write_cr3(directory)
         vcpu.flush = False
@@ -219,25 +219,6 @@ class TrapAndEmulate(Monitor):
         """Set the timer and go to the guest: the hardware is in the right address space."""
         self.vm.set_timer()
         self.vcpu.push()
-
-    def _switch(self, directory: int) -> None:
-        """Take the processor over from another VM."""
-        host, before = self.host, self.host.on_cpu
-        self.vcpu.load_tables(directory)
-        host.on_cpu = self.vm.name
-        if before is not None:
-            self.clock.spend(host.costs.of("switch"))
-            host.scheduler.start_slice(self.clock.cycles)
-            self.recorder.mark(VcpuSwitched, before=before, after=self.vm.name)
-
-    def _flush_hardware(self, linear: Gva | None) -> None:
-        """A shadow entry went: no translation made from it may stay, if the hardware runs in this VM's tables."""
-        if self.host.on_cpu != self.vm.name:
-            return
-        if linear is None:
-            self.hardware.flush_tlb("cr3")
-        else:
-            self.hardware.invalidate_page(linear)
 
     def drop_derived(self) -> int:
         """Throw away the shadow tables; the guest comes back to them by hidden faults."""
