@@ -18,8 +18,8 @@ from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
 from teachvm.vmm.addresses import Gva
 from teachvm.vmm.engines.translate.engine import BinaryTranslation
+from teachvm.vmm.engines.translate.precise import Captured, Recovery
 from teachvm.vmm.engines.translate.precise import Place as CachePlace
-from teachvm.vmm.engines.translate.precise import Recovery, places
 from teachvm.vmm.memory.walk import GuestWalk, PagingMode, look
 from teachvm.vmm.region import CACHE_CS
 from teachvm.vmm.region import FRAME_BYTES as EXCEPTION_FRAME_BYTES
@@ -189,9 +189,8 @@ class Scene:
         tenant, cache = self.snapshot.world.host.tenants[self.vm], self.snapshot.state(path)
         assert isinstance(tenant, Vm)
         assert isinstance(tenant.engine, BinaryTranslation)
-        known = places(
-            tenant.engine.cache.misses.values(), dict(cache.fragments).values(), dict(cache.landings).values()
-        )
+        fragments, landings = dict(cache.fragments).values(), dict(cache.landings).values()
+        known = Captured(tenant.engine.cache.misses.values(), fragments, landings)
         fields = tenant.engine.cache.fields.address
         return Recovery(known, lambda offset: self.read_host(fields + offset, 4))
 

@@ -5,8 +5,8 @@ Source: Adams & Agesen, ASPLOS 2006, §3.2 (precise exceptions); the records com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple, Protocol
 
 from teachvm.isa.flags import AF, CF, IF, IOPL_MASK, OF, PF, SF, STATUS, ZF
 from teachvm.isa.operands import EAX, ECX, ESP
@@ -36,10 +36,36 @@ def places(common: Iterable[CacheInsn], fragments: Iterable[Fragment], landings:
     return found
 
 
+class Captured:
+    """Finds single instructions among captured records; nothing is indexed, because a moment is asked for a few."""
+
+    def __init__(self, common: Iterable[CacheInsn], fragments: Iterable[Fragment], landings: Iterable[Landing]) -> None:
+        self._common = tuple(common)
+        self._fragments = tuple(fragments)
+        self._landings = tuple(landings)
+
+    def get(self, address: int) -> Place | None:
+        """The instruction at an address of the cache, or None."""
+        for fragment in self._fragments:
+            near = fragment.start <= address < fragment.end
+            for insn in fragment.code if near else fragment.stubs:
+                if insn.address == address:
+                    return Place(insn, fragment.start)
+        others = (*self._common, *(insn for landing in self._landings for insn in landing.code))
+        return next((Place(insn, None) for insn in others if insn.address == address), None)
+
+
+class Known(Protocol):
+    """Instructions of the cache by address."""
+
+    def get(self, address: int, /) -> Place | None:
+        """The one at an address, or None."""
+
+
 class Recovery:
     """Knows where the guest's registers are at each instruction of the cache."""
 
-    def __init__(self, known: Mapping[int, Place], read: Callable[[int], int]) -> None:
+    def __init__(self, known: Known, read: Callable[[int], int]) -> None:
         """Hold on to what is needed.
 
         Args:
@@ -51,7 +77,8 @@ class Recovery:
 
     def _at(self, address: int) -> Recover:
         """What is known of an instruction; a call that was just made has left EIP behind it."""
-        place = self.known.get(address) or self.known[address - CALL_BYTES]
+        place = self.known.get(address) or self.known.get(address - CALL_BYTES)
+        assert place is not None, f"{address:#x} is no place in the cache"
         return place.insn.recover
 
     def shadow(self, address: int) -> bool:
