@@ -10,7 +10,7 @@ from teachvm.isa.exceptions import Vector
 from teachvm.lesson.scope import Scalar
 from teachvm.machine.events import ExceptionRaised, HandlerEntered, SoftwareInterrupted, WalkReferenced
 from teachvm.trace.events import Event
-from teachvm.trace.moment import Moment
+from teachvm.trace.moment import START, Moment
 from teachvm.vmm.entries import EntryKind
 from teachvm.vmm.events import (
     FaultReflected,
@@ -51,6 +51,8 @@ class Happenings:
     def __init__(self, world: World) -> None:
         self._world = world
         self._hardware = world.host.machine.cpu.name
+        self._asked = (-1, START, "")
+        """Who had the hardware when that was asked last: cuts of the log by then, moment, name."""
         self._readers: Mapping[str, Callable[[Event], Facts | None]] = {
             "trap": self._trap,
             "exit": self._exit,
@@ -164,9 +166,17 @@ class Happenings:
         return {"vm": vm, "vector": event.vector, "eip": event.eip} if event.vector == vector else None
 
     def _on_cpu(self, moment: Moment) -> str:
-        """Whose guest the hardware ran at a moment."""
-        switched = self._world.recorder.log.last_before(moment, VcpuSwitched)
-        return next(iter(self._world.guests)) if switched is None else switched.after
+        """Whose guest the hardware ran at a moment; asked in order, only what lies between is looked through."""
+        log = self._world.recorder.log
+        cuts, since, name = self._asked
+        if cuts == log.cuts and since <= moment:
+            for switched in log.of(VcpuSwitched, since, moment):
+                name = switched.after
+        else:
+            last = log.last_before(moment, VcpuSwitched)
+            name = next(iter(self._world.guests)) if last is None else last.after
+        self._asked = log.cuts, moment, name
+        return name
 
 
 def is_past(event: Event, now: Moment) -> bool:
