@@ -236,7 +236,10 @@ class Rail(QFrame):
         action, ask = self.view.action, self.view.ask
         if action is None or action.enabled or ask is None or ask.locked:
             return False
-        bar, high, panel = self.area.verticalScrollBar(), self.area.viewport().height(), self.ask
+        panel = self._parts.get(_key(ask))
+        if panel is None:
+            return False  # the page is being made anew: it scrolls before its parts are there
+        bar, high = self.area.verticalScrollBar(), self.area.viewport().height()
         return panel.y() + min(panel.height(), high) > bar.value() + high + self.look.px(4)
 
     def _show_action(self, *_at: int) -> None:
