@@ -7,12 +7,13 @@ events' own, so the sum over all actors is the host's clock.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 from weakref import WeakKeyDictionary
 
 from teachvm.app.drawing import Lane, Notch, Stretch
-from teachvm.app.phrases import vector_name
+from teachvm.app.phrases import entry_word, vector_name
 from teachvm.app.wording import Role, Tip
 from teachvm.machine import events as machine
 from teachvm.trace.events import Event, EventLog
@@ -59,6 +60,7 @@ class Chronicle:
         lanes: One per actor, or one per guest if there are several, then VMM and hardware.
         stretches: Closed stretches, oldest first.
         notches: Traps, oldest first.
+        kinds: How often the VMM was entered by `trap`, `exit`, `callout` and `hypercall`.
     """
 
     def __init__(self, world: World) -> None:
@@ -99,6 +101,7 @@ class Chronicle:
     def _clear(self) -> None:
         self.stretches: list[Stretch] = []
         self.notches: list[Notch] = []
+        self.kinds: Counter[str] = Counter()
         self._totals: list[Totals] = []
         self._sum = [0, 0, 0, 0]
         self._read = 0
@@ -161,6 +164,7 @@ class Chronicle:
         source = self._lane(PROGRAM if event.cpl == 3 else KERNEL, guest)
         how = vector_name(event.vector, event.error) if event.kind is EntryKind.TRAP else event.kind.value
         text = f"{how}: {event.reason.label}"
+        self.kinds[entry_word(event)] += 1
         self.notches.append(Notch(event.cycles, source, self._lane(VMM, guest), event.at, text))
         self._turn(VMM, guest, event.cycles, event.at)
 

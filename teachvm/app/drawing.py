@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor, log10
 from typing import Literal, NamedTuple
 
 from teachvm.app.wording import Align, Editable, Link, Role, Text, Tip
@@ -195,3 +196,48 @@ class LanesView:
     key: str = ""
     branches: tuple[Branch, ...] = ()
     counted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BarPart:
+    """A part of a bar: its value in the chart's unit; `pattern` hatches it, so that neighbours differ without hue."""
+
+    name: str
+    value: float
+    role: Role
+    pattern: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A named bar of parts laid end to end, a thinner one below it, and what is said beside them."""
+
+    name: str
+    parts: tuple[BarPart, ...]
+    below: tuple[BarPart, ...] = ()
+    says: Text = ()
+    tip: Tip | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BarsView:
+    """Horizontal bars on one logarithmic axis that begins at a power of ten below the least of them."""
+
+    bars: tuple[Bar, ...]
+    title: str = ""
+    unit: str = ""
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The powers of ten the axis begins and ends at."""
+        totals = [sum(part.value for part in parts) for bar in self.bars for parts in (bar.parts, bar.below) if parts]
+        first = [parts[0].value for bar in self.bars for parts in (bar.parts, bar.below) if parts]
+        low = min((value for value in (*first, *totals) if value >= 1), default=1.0)
+        high = max((*totals, low))
+        start = floor(log10(low)) - (1 if log10(low).is_integer() else 0)
+        return start, max(start + 1, ceil(log10(high)))
+
+    def place(self, value: float) -> float:
+        """Where a value lies between the ends of the axis, 0..1."""
+        start, stop = self.ends
+        return 0.0 if value <= 10.0**start else (log10(value) - start) / (stop - start)

@@ -52,6 +52,11 @@ def vector_name(vector: int, error: int | None) -> str:
     return info.mnemonic if error is None else f"{info.mnemonic}({number(error)})"
 
 
+def entry_word(entered: vmm.VmmEntered) -> str:
+    """What such an entry is called: `trap`, `exit`, `callout`, or `hypercall`, which is a trap that was meant."""
+    return EntryReason.HYPERCALL.label if entered.reason is EntryReason.HYPERCALL else entered.kind.value
+
+
 def fall(entered: vmm.VmmEntered, between: str) -> str:
     """What took the processor from a guest, and what that is called: `#GP(0) · trap`, `hlt · exit`, `cli · callout`."""
     if entered.reason is EntryReason.HYPERCALL:

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from teachvm.app import wording
 from teachvm.app.drawing import (
     Arrow,
+    Bar,
+    BarPart,
+    BarsView,
     BitBox,
     BitField,
     Box,
@@ -37,6 +40,9 @@ __all__ = [
     "Align",
     "Arrow",
     "Badge",
+    "Bar",
+    "BarPart",
+    "BarsView",
     "BitBox",
     "BitField",
     "Block",
@@ -374,19 +380,8 @@ class NoteView:
     icon: str = ""
 
 
-Block = (
-    CodeView
-    | PairsView
-    | ChipsView
-    | ActorsView
-    | StatsView
-    | HexView
-    | TableView
-    | ConsoleView
-    | NoteView
-    | DiagramView
-    | LanesView
-)
+Drawn = DiagramView | LanesView | BarsView
+Block = CodeView | PairsView | ChipsView | ActorsView | StatsView | HexView | TableView | ConsoleView | NoteView | Drawn
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from teachvm.vmm.faults import FaultKind
 from teachvm.vmm.hypercalls import Hypercall
 from teachvm.vmm.region import VMM_BASE
 from teachvm.world.events import WorldEnded
+from teachvm.world.inputs import ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,8 @@ def _tlb_flushed(event: machine.TlbFlushed) -> Said:
         dropped = "its entry" if event.entries else "nothing was there"
         return "hardware", "TLB", (words("drops the page of "), place(event.linear), words(f" (invlpg): {dropped}"))
     entries = "1 entry" if event.entries == 1 else f"{count(event.entries)} entries"
-    return "hardware", "TLB", (words(f"is flushed, because {event.cause.upper()} was loaded: {entries} gone"),)
+    why = "somebody asked for it" if event.cause == ASKED else f"{event.cause.upper()} was loaded"
+    return "hardware", "TLB", (words(f"is flushed, because {why}: {entries} gone"),)
 
 
 def _port_accessed(event: machine.PortAccessed) -> Said:

@@ -18,6 +18,7 @@ from teachvm.app.presenters import present
 from teachvm.app.rail import HeaderView, TechniqueView
 from teachvm.app.scene import scene_of
 from teachvm.app.snapshot import Snapshot
+from teachvm.app.survey import Measuring, why_not
 from teachvm.app.wording import Editable
 from teachvm.guest.image import GuestError
 from teachvm.guest.library import Folder
@@ -31,7 +32,7 @@ from teachvm.vmm.engines.hardware import HardwareAssist
 from teachvm.vmm.techniques import CHOICES, Technique
 from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
-from teachvm.world.inputs import ConsoleTyped, DerivedDropRequested, PagingChosen
+from teachvm.world.inputs import ConsoleTyped, DerivedDropRequested, PagingChosen, TlbFlushRequested
 from teachvm.world.recording import RecordingError
 from teachvm.world.spec import SpecError, WorldSpec
 
@@ -58,6 +59,7 @@ class Session(ABC):
         self.control = Control(spec, lambda asked: build(asked, folder))
         self._comparison: Comparison | None = None
         self._errand: Errand | None = None
+        self._measuring = Measuring()
         self._cards: dict[str, CardView] = {}
         self._shown: Snapshot | None = None
 
@@ -77,7 +79,7 @@ class Session(ABC):
     def running(self) -> bool:
         """Something goes on by itself: a run, the way to an anchor, a comparison."""
         going = self.control.running, self._comparison, self._errand
-        return any(each is not None for each in going)
+        return self._measuring.going or any(each is not None for each in going)
 
     @property
     def stage(self) -> tuple[str, ...]:
@@ -90,7 +92,8 @@ class Session(ABC):
         if now is not self._shown:
             self._cards.clear()
             self._shown = now
-        view = self._cards.get(card)
+        now.survey = self._measuring.view
+        view = None if self._measuring.going else self._cards.get(card)
         if view is None:
             view = self._cards[card] = present(card, now, self.control.before())
         return view
@@ -161,6 +164,7 @@ class Session(ABC):
     def stop(self) -> None:
         """Stop whatever goes on; always works."""
         self._comparison = None
+        self._measuring.going = False
         if self._errand is not None:
             self.control.go_on()
             self._errand.give_up()
@@ -182,6 +186,9 @@ class Session(ABC):
             if said is not None:
                 self._comparison = None
                 self.control.notice = Notice(said)
+        elif self._measuring.going:
+            self.control.notice = self._measuring.work(keep_going)
+            self._cards.clear()
         elif self._errand is not None:
             self._run_errand(self._errand, keep_going)
         return self.running
@@ -241,6 +248,16 @@ class Session(ABC):
         self._comparison = Comparison(self.control.world.spec, self._folder)
         self.control.notice = Notice("The same guest runs on bare metal beside this one, step by step …")
 
+    @property
+    def why_not_measurable(self) -> str:
+        """Why the techniques cannot be set side by side here; empty if they can."""
+        return why_not(self._spec)
+
+    def measure(self) -> None:
+        """Begin to run the guest by every technique, or go on where that was stopped; `work` does it."""
+        self.stop()
+        self.control.notice = self._measuring.begin(self.control.world.spec, self._folder)
+
     @abstractmethod
     def reset(self) -> None:
         """Back to where it begins."""
@@ -284,6 +301,7 @@ class Session(ABC):
             self.control.notice = Notice(text, failure=True)
         elif cycles != CostModel(self.control.world.spec.host.costs).of(key):
             self.stop()
+            self._measuring.forget()
             self._rebuild(self.control.world.spec.with_cost(key, cycles))
 
     def _rebuild(self, spec: WorldSpec) -> None:
@@ -303,6 +321,10 @@ class Session(ABC):
     def drop_derived(self) -> None:
         """Throw away everything the VMM can compute again."""
         self._inject(DerivedDropRequested())
+
+    def flush_tlb(self) -> None:
+        """Empty the TLB the guest's addresses go through: machine state, so the guest may notice."""
+        self._inject(TlbFlushRequested(scene_of(self.control.snapshot()).vm))
 
     def _inject(self, given: Input) -> None:
         self.stop()

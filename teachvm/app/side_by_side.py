@@ -23,6 +23,37 @@ from teachvm.world.world import World
 
 STRETCH: Final = 50_000
 """Units between two readings of the event log, which forgets."""
+ALL: Final = 1 << 62
+"""More instructions than any limit."""
+NEAR: Final = 64
+"""So few instructions before a wanted one that each unit is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a run: its first instructions, while everything is met for the first time, or the rest.
+
+    Attributes:
+        instructions: Guest instructions completed in it.
+        guest: Host cycles the guest's own code took, its programs and its kernel.
+        vmm: Host cycles of the VMM.
+        kinds: Entries into the VMM: how many traps, exits, callouts, hypercalls.
+    """
+
+    instructions: int
+    guest: int
+    vmm: int
+    kinds: Mapping[str, int]
+
+    def since(self, earlier: Part) -> Part:
+        """What came after an earlier part that began where this one did."""
+        kinds = {name: many - earlier.kinds.get(name, 0) for name, many in self.kinds.items()}
+        return Part(
+            self.instructions - earlier.instructions,
+            self.guest - earlier.guest,
+            self.vmm - earlier.vmm,
+            {name: many for name, many in kinds.items() if many},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +71,8 @@ class Run:
         direct: Of these, completed by the processor without anybody in between.
         entries: VMM entries by reason.
         diverged: The first difference from bare metal a guest could see; None if there was none, or nothing to compare.
+        cold: The first half: as many guest instructions as half of what the first technique completed.
+        warm: The rest.
     """
 
     technique: Technique
@@ -52,6 +85,8 @@ class Run:
     direct: int
     entries: Mapping[str, Account]
     diverged: Divergence | None
+    cold: Part
+    warm: Part
 
     @property
     def direct_share(self) -> float:
@@ -89,6 +124,8 @@ class SideBySide:
         able = (Technique.EMULATION,) if self._foreign else tuple(Technique)
         self.todo = [technique for technique in able if technique.available]
         self._work: Iterator[None] | None = None
+        self._half: int | None = None
+        """Guest instructions after which a run counts as warm; None until one run was made to know it."""
 
     @property
     def finished(self) -> bool:
@@ -123,15 +160,14 @@ class SideBySide:
             if technique is Technique.PARAVIRTUAL:
                 return  # the guest has no build that makes hypercalls
             raise
+        if self._half is None:
+            trial = build(spec, self._folder)
+            yield from self._advance(trial, Timeline(trial), ALL, keep_going)
+            self._half = _completed(trial) // 2
         timeline = Timeline(world)
-        while timeline.position.n < self._limit:
-            left = self._limit - timeline.position.n
-            outcome = timeline.run(min(left, STRETCH), keep_going=keep_going)
-            chronicle_of(world)
-            if outcome is Outcome.ENDED:
-                break
-            if outcome is Outcome.PAUSED:
-                yield
+        yield from self._advance(world, timeline, self._half, keep_going)
+        cold = _part(world)
+        yield from self._advance(world, timeline, ALL, keep_going)
         diverged = None
         if technique not in (Technique.BARE_METAL, Technique.PARAVIRTUAL) and not self._foreign:
             pair = LockStep(spec, self._folder)
@@ -140,10 +176,42 @@ class SideBySide:
                 if diverged is not None or pair.ended or pair.instructions >= self._limit:
                     break
                 yield
-        self.runs.append(_account(technique, world, self._limit, diverged))
+        self.runs.append(_account(technique, world, self._limit, diverged, cold))
+
+    def _advance(self, world: World, timeline: Timeline, wanted: int, keep_going: Callable[[], bool]) -> Iterator[None]:
+        """Run until the guest has completed so many instructions, or is at its end, or at the limit."""
+        while (left := min(self._limit - timeline.position.n, (wanted - _completed(world)))) > 0:
+            if left > NEAR:
+                # A unit completes two instructions at most.
+                outcome = timeline.run(min(left // 2, STRETCH), keep_going=keep_going)
+            else:
+                outcome = timeline.run(left, stop_at=lambda: _completed(world) >= wanted, keep_going=keep_going)
+            chronicle_of(world)
+            if outcome is Outcome.ENDED:
+                break
+            if outcome is Outcome.PAUSED:
+                yield
 
 
-def _account(technique: Technique, world: World, limit: int, diverged: Divergence | None) -> Run:
+def _completed(world: World) -> int:
+    """Guest instructions completed so far."""
+    tenant = next(iter(world.host.tenants.values()))
+    if isinstance(tenant, BareGuest):
+        return tenant.completed
+    if isinstance(tenant, ForeignVm):
+        return tenant.emulated
+    assert isinstance(tenant, Vm)
+    return tenant.instructions
+
+
+def _part(world: World) -> Part:
+    """All of a run so far."""
+    clock, chronicle = world.recorder.clock, chronicle_of(world)
+    totals = chronicle.totals(clock.now, clock.cycles)
+    return Part(_completed(world), totals.program + totals.kernel, totals.vmm, dict(chronicle.kinds))
+
+
+def _account(technique: Technique, world: World, limit: int, diverged: Divergence | None, cold: Part) -> Run:
     name, tenant = next(iter(world.host.tenants.items()))
     clock, stopped = world.recorder.clock, world.stopped
     if isinstance(tenant, BareGuest):
@@ -164,4 +232,6 @@ def _account(technique: Technique, world: World, limit: int, diverged: Divergenc
         direct=direct,
         entries=accounts(world, name),
         diverged=diverged,
+        cold=cold,
+        warm=_part(world).since(cold),
     )

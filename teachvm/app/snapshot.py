@@ -10,6 +10,7 @@ from teachvm.app.focus import Focus
 from teachvm.trace.moment import Moment
 
 if TYPE_CHECKING:
+    from teachvm.app.survey import SurveyView
     from teachvm.trace.events import EventLog
     from teachvm.trace.fork import Fork
     from teachvm.trace.timeline import Timeline
@@ -38,6 +39,8 @@ class Snapshot:
         self._states: dict[str, Any] = {}
         self._kept: dict[tuple[int, int], bytes] = {}
         self._live = True
+        self.survey: SurveyView | None = None
+        """What was measured of all techniques, if somebody asked."""
 
     @property
     def log(self) -> EventLog:

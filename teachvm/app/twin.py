@@ -10,6 +10,8 @@ from teachvm.app.notation import count, hex32, percent, plural
 from teachvm.app.presentation import (
     ActorsView,
     Arrow,
+    BarPart,
+    BarsView,
     BitBox,
     Box,
     CardView,
@@ -187,6 +189,21 @@ def _lanes(view: LanesView) -> list[str]:
     return lines
 
 
+def _bars(view: BarsView) -> list[str]:
+    lines = [f"{view.title} ({view.unit})" if view.unit else view.title] if view.title or view.unit else []
+    for bar in view.bars:
+        said = [_parts(bar.parts)] + ([f"cold {_parts(bar.below)}"] if bar.below else [])
+        lines.append(f"{bar.name}: {'; '.join(said)}; {plain(bar.says)}")
+    if view.bars:
+        start, stop = view.ends
+        lines.append(f"Logarithmic axis: {', '.join(count(10**power) for power in range(start, stop + 1))}")
+    return lines
+
+
+def _parts(parts: tuple[BarPart, ...]) -> str:
+    return ", ".join(f"{part.name} {count(round(part.value))}" for part in parts)
+
+
 _SAY: dict[type, Callable[[Any], list[str]]] = {
     CodeView: _code,
     PairsView: _pairs,
@@ -199,4 +216,5 @@ _SAY: dict[type, Callable[[Any], list[str]]] = {
     NoteView: _note,
     DiagramView: _diagram,
     LanesView: _lanes,
+    BarsView: _bars,
 }

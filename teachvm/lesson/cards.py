@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One kind of picture: the id lessons use, the title people read, what it answers."""
+    """One kind of picture: the id lessons use, the title people read, what it answers, actions in its header."""
 
     id: str
     title: str
     question: str
+    actions: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -28,10 +29,16 @@ CARDS: tuple[Card, ...] = (
     Card("guest-walk", "Guest walk", "How does a linear address become a physical one, reference by reference?"),
     Card("nested-walk", "Nested walk", "Which memory references does one access in a VM take when tables are nested?"),
     Card("control-structure", "Control structure", "What does the processor know of the guest, and why did it leave?"),
-    Card("tlb", "TLB", "Which translations does the CPU remember, stale ones included?"),
+    Card("tlb", "TLB", "Which translations does the CPU remember, stale ones included?", ("flush-tlb",)),
     Card("console", "Console", "What has each guest written to its serial port?"),
     Card("vmm-entries", "VMM entries", "Why was the VMM entered, how often, and at what cost?"),
     Card("gallery", "Gallery of sensitive instructions", "Which instructions need a VMM and do not tell it?"),
+    Card(
+        "techniques",
+        "Techniques side by side",
+        "What does each technique make of the same guest, at what cost, and where does one go wrong?",
+        ("measure",),
+    ),
     Card("event-log", "Event log", "What happened, in order?"),
     Card("timeline", "Timeline", "Who ran when, and where were the traps?"),
 )

@@ -109,6 +109,16 @@ class SessionBridge(QObject):
         self.session.compare()
         self.resume()
 
+    def do(self, action: str) -> None:
+        """Let the session do what it calls as its action is called; the past may change."""
+        self.change(getattr(self.session, action.replace("-", "_")))
+
+    def measure(self) -> None:
+        """Set the techniques side by side."""
+        self._rest()
+        self.session.measure()
+        self.resume()
+
     def type_text(self, guest: str, text: str) -> None:
         """Type on a guest's console; a run at the chosen speed goes on."""
         going = self._stepping or self.session.control.running is Direction.FORWARD

@@ -121,6 +121,11 @@ def _target(window: MainWindow, shot: Shot) -> QWidget:
     if shot.card not in window.page.stage.cards:
         window.page.stage.show_cards((*window.page.stage.cards, shot.card))
     window.page.stage.maximise(shot.card)
+    if "measure" in CARD_BY_ID[shot.card].actions and window.bridge is not None:
+        session = window.bridge.session
+        session.measure()
+        while session.running:
+            session.work(lambda: True)
     window.refresh()
     frame = window.page.stage.frame(shot.card)
     frame.setParent(None)

@@ -13,6 +13,9 @@ from teachvm.vmm.techniques import Paging
 from teachvm.vmm.vm import Vm
 from teachvm.world.world import World
 
+ASKED = "asked"
+"""Cause of a TLB flush that no instruction made."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConsoleTyped:
@@ -37,6 +40,26 @@ class DerivedDropRequested:
         for tenant in subject.host.tenants.values():
             if isinstance(tenant, Vm):
                 tenant.engine.drop_derived()
+
+
+@dataclass(frozen=True, slots=True)
+class TlbFlushRequested:
+    """Somebody pressed the button that empties the TLB a guest's addresses go through.
+
+    Unlike what VMMs derive, a TLB is machine state: stale entries are visible, and after this they are gone.
+
+    Attributes:
+        guest: The tenant; under emulation its TLB is the interpreter's, else the hardware's.
+    """
+
+    guest: str
+
+    def apply(self, subject: Subject) -> None:
+        """Flush it."""
+        assert isinstance(subject, World)
+        tenant, hardware = subject.host.tenants[self.guest], subject.host.machine.cpu
+        cpu = tenant.processor if isinstance(tenant, Vm) else hardware
+        cpu.flush_tlb(ASKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +142,7 @@ class MemoryEdited:
         memory.write_bytes(self.address, self.content)
 
 
-Given = ConsoleTyped | DerivedDropRequested | PagingChosen | RegisterEdited | MemoryEdited
+Given = ConsoleTyped | DerivedDropRequested | TlbFlushRequested | PagingChosen | RegisterEdited | MemoryEdited
 """Everything that can come into a world from outside; what a recording may hold."""
 
 

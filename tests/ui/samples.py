@@ -5,6 +5,9 @@ from teachvm.app.presentation import (
     ActorsView,
     Arrow,
     Badge,
+    Bar,
+    BarPart,
+    BarsView,
     BitBox,
     BitField,
     CardView,
@@ -292,6 +295,19 @@ def console() -> CardView:
     )
 
 
+def bars() -> CardView:
+    def cut(guest: float, vmm: float) -> tuple[BarPart, ...]:
+        return (BarPart("guest", guest, "program"), BarPart("VMM", vmm, "vmm", pattern=True))
+
+    rows = (
+        Bar("Bare metal", cut(10_000, 0), cut(13_500, 0), (Span("10 k", strong=True), Span("  no VMM", "dim"))),
+        Bar("Paravirtualization", cut(10_000, 17_000), cut(13_500, 50_000), (Span("27 k  14 hypercalls", "dim"),)),
+        Bar("Trap and emulate", cut(9_900, 428_000), (), (Span("438 k"), Span(", and the answer is wrong", "trap"))),
+        Bar("Emulation", cut(0, 200_000), (), (Span("200 k", tip=Tip("Emulation", "Interpreted.")),)),
+    )
+    return CardView((Span("host cycles · log axis", "dim"),), (BarsView(rows, "compute", "cycles"), BarsView(())))
+
+
 def note() -> CardView:
     return CardView(
         (), (NoteView((Span("Nothing was translated yet. Step until the guest turns paging on.", "dim"),), "info"),)
@@ -341,6 +357,7 @@ ALL = {
     "vmm-entries": entries,
     "console": console,
     "event-log": note,
+    "techniques": bars,
 }
 
 

@@ -53,6 +53,7 @@ def test_a_recording_replays_to_its_digest_after_the_guests_files_are_gone(
                 (
                     inputs.ConsoleTyped(guest, bytes(random.choices(range(256), k=3))),
                     inputs.DerivedDropRequested(),
+                    inputs.TlbFlushRequested(guest),
                     inputs.MemoryEdited(guest, 0x9_0000, b"\x01\xff"),
                     inputs.RegisterEdited(guest, "EDX", 0xFFFF_FFFF),
                 )

@@ -21,6 +21,7 @@ from teachvm.app.presenters import (
     memory,
     nested_walk,
     registers,
+    techniques,
     timeline,
     tlb,
     vcpu_and_cpu,
@@ -45,11 +46,12 @@ PRESENTERS: Final[dict[str, Presenter]] = {
     "console": console.present,
     "vmm-entries": vmm_entries.present,
     "gallery": gallery.present,
+    "techniques": techniques.present,
     "event-log": event_log.present,
     "timeline": timeline.present,
 }
 
-OF_ANY_GUEST: Final = frozenset(("console", "event-log", "timeline"))
+OF_ANY_GUEST: Final = frozenset(("console", "event-log", "techniques", "timeline"))
 """Cards that do not care which processor a guest is for."""
 
 

@@ -33,6 +33,7 @@ SHAPES: dict[str, CardShape] = {
     "vmm-entries": CardShape("small", 320, 170, 22),
     "event-log": CardShape("small", 320, 160, 22),
     "gallery": CardShape("wide", 560, 240, 30),
+    "techniques": CardShape("wide", 560, 240, 30),
     "timeline": CardShape("wide", 480, 170, 30),
 }
 

@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPlainTextEdit, QStackedLayout, QToolButton, QVBoxLayout
 
+from teachvm.app.keys import KEY_BY_ACTION
 from teachvm.app.presentation import CardView, plain
 from teachvm.app.twin import twin
 from teachvm.ui.theme import fonts
@@ -72,8 +73,10 @@ class CardFrame(QFrame):
 
     maximise = Signal(str)
     closed = Signal(str)
+    asked = Signal(str)
+    """An action of the key table that stands in the card's header."""
 
-    def __init__(self, look: Look, card_id: str, title: str) -> None:
+    def __init__(self, look: Look, card_id: str, title: str, actions: tuple[str, ...] = ()) -> None:
         super().__init__()
         self.look = look
         self.card_id = card_id
@@ -99,6 +102,7 @@ class CardFrame(QFrame):
         self.maximise_button.clicked.connect(lambda: self.maximise.emit(self.card_id))
         self.close_button = self._button("close", "close", f"Take {title} off the stage")
         self.close_button.clicked.connect(lambda: self.closed.emit(self.card_id))
+        self.own_buttons = [self._own_button(action) for action in actions]
         self.more_button = self._button("more", "more", f"What can be done with {title}")
         self.more_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.more_button.setMenu(self._more_menu())
@@ -115,10 +119,21 @@ class CardFrame(QFrame):
         button.setProperty("icon-name", icon)
         return button
 
+    def _own_button(self, action: str) -> QToolButton:
+        key = KEY_BY_ACTION[action]
+        button = self._button(action, action, f"{key.does} ({key.keys[0]})")
+        button.clicked.connect(lambda: self.asked.emit(action))
+        return button
+
+    @property
+    def _shown_when_wide(self) -> tuple[QToolButton, ...]:
+        return (*self.own_buttons, self.twin_button, self.maximise_button, self.close_button)
+
     def _more_menu(self) -> QMenu:
         """The buttons as a menu, for a card too narrow to show them."""
         menu = QMenu(self)
         for text, button in (
+            *((button.toolTip(), button) for button in self.own_buttons),
             ("As text, or as a picture", self.twin_button),
             ("Give it the whole stage, or give it back", self.maximise_button),
             ("Take it off the stage", self.close_button),
@@ -138,19 +153,19 @@ class CardFrame(QFrame):
 
     def _show_buttons(self) -> None:
         if self._bare:
-            for button in (self.more_button, self.twin_button, self.maximise_button, self.close_button):
+            for button in (self.more_button, *self._shown_when_wide):
                 button.hide()
             return
         narrow = self.width() < self.look.px(NARROW)
         self.more_button.setVisible(narrow)
-        for button in (self.twin_button, self.maximise_button, self.close_button):
+        for button in self._shown_when_wide:
             button.setVisible(not narrow)
 
     def _lay_out(self) -> None:
         self._head = QHBoxLayout()
         self._head.setSpacing(0)
         self._head.addWidget(self.title, 1)
-        for button in (self.more_button, self.twin_button, self.maximise_button, self.close_button):
+        for button in (self.more_button, *self._shown_when_wide):
             self._head.addWidget(button)
         rule = QFrame()
         rule.setObjectName("rule")
@@ -214,6 +229,6 @@ class CardFrame(QFrame):
         self._head.setContentsMargins(0, 0, px(8), 0)
         self.twin_button.setProperty("icon-name", "picture" if self.twin_button.isChecked() else "text")
         self._show_buttons()
-        for button in (self.more_button, self.twin_button, self.maximise_button, self.close_button):
+        for button in (self.more_button, *self._shown_when_wide):
             button.setIcon(self.look.icon(str(button.property("icon-name"))))
             button.setFixedSize(px(28), px(28))

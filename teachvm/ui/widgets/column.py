@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
 
 from teachvm.app.presentation import (
     ActorsView,
+    BarsView,
     Block,
     ChipsView,
     CodeView,
@@ -26,6 +27,7 @@ from teachvm.app.presentation import (
 )
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.actors import ActorStack, Note, Stats
+from teachvm.ui.widgets.bars import Bars
 from teachvm.ui.widgets.code_list import CodeList
 from teachvm.ui.widgets.console import Console
 from teachvm.ui.widgets.diagram import Diagram
@@ -62,6 +64,7 @@ WIDGETS: dict[type, Callable[[Look, str], QWidget]] = {
     NoteView: Note,
     DiagramView: Diagram,
     LanesView: Lanes,
+    BarsView: Bars,
 }
 """The widget of every kind of block."""
 

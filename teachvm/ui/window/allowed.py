@@ -23,7 +23,23 @@ BACK: Final = {
     "previous-trap": Grain.TRAP,
     "previous-beat": Grain.BEAT,
 }
-OTHERS: Final = ("run", "run-back", "reset", "breakpoint", "stop", "compare", "go-to", "undo-edit", "redo-edit")
+OTHERS: Final = (
+    "run",
+    "run-back",
+    "reset",
+    "breakpoint",
+    "stop",
+    "compare",
+    "measure",
+    "drop-derived",
+    "flush-tlb",
+    "go-to",
+    "undo-edit",
+    "redo-edit",
+)
+
+CHANGES: Final = ("undo-edit", "redo-edit", "drop-derived", "flush-tlb")
+"""Actions that change a running world, called as the session's methods."""
 
 
 def allow(actions: Actions, session: Session | None) -> None:
@@ -40,6 +56,9 @@ def allow(actions: Actions, session: Session | None) -> None:
     actions.allow("redo-edit", bool(session.control.undone), "Nothing was taken back.")
     why = session.why_not_comparable
     actions.allow("compare", not why, why)
+    why = session.why_not_measurable
+    actions.allow("measure", not why, why)
+    actions.allow("drop-derived", session.control.virtualized, "On bare metal nothing is derived from the guest.")
     begun = session.position.n > 0 or session.position.phase > 0
     for name in ("back", "back-instruction", "previous-trap", "run-back"):
         actions.allow(name, begun, "This is the beginning: there is nothing before it.")

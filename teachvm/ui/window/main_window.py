@@ -21,7 +21,7 @@ from teachvm.app.shelf import entries
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
 from teachvm.ui.window.actions import Actions, is_escape, press_focused
-from teachvm.ui.window.allowed import BACK, FORWARD, allow
+from teachvm.ui.window.allowed import BACK, CHANGES, FORWARD, allow
 from teachvm.ui.window.banner import Banner
 from teachvm.ui.window.header import Header
 from teachvm.ui.window.key_sheet import KeySheet
@@ -94,6 +94,7 @@ class MainWindow(QWidget):
         self.header.theme_button.clicked.connect(self.next_theme)
         self.header.presenter_button.clicked.connect(self.toggle_presenter)
         self.header.keys_button.clicked.connect(self.show_keys)
+        self.page.stage.asked.connect(lambda action: self.actions_by_name[action].trigger())
         self.page.rail.answered.connect(self.answer)
         self.page.rail.commanded.connect(self.command)
         self.page.panel.commanded.connect(self.command)
@@ -114,8 +115,8 @@ class MainWindow(QWidget):
             "reset": self._on("reset", lambda bridge: bridge.change(bridge.session.reset)),
             "breakpoint": self._on("breakpoint", lambda _bridge: self._breakpoint()),
             "compare": self._on("compare", lambda bridge: bridge.compare()),
-            "undo-edit": self._on("undo-edit", lambda bridge: bridge.change(bridge.session.undo_edit)),
-            "redo-edit": self._on("redo-edit", lambda bridge: bridge.change(bridge.session.redo_edit)),
+            "measure": self._on("measure", lambda bridge: bridge.measure()),
+            **{name: self._on(name, methodcaller("do", name)) for name in CHANGES},
             "go-to": self._on("go-to", lambda _bridge: self.page.panel.place.setFocus()),
             "zoom-in": lambda: self._zoom(+1),
             "zoom-out": lambda: self._zoom(-1),

@@ -28,6 +28,7 @@ class Stage(QWidget):
     wondered = Signal(object)
     edited = Signal(str, str)
     changed = Signal()
+    asked = Signal(str)
 
     def __init__(self, look: Look) -> None:
         super().__init__()
@@ -90,8 +91,10 @@ class Stage(QWidget):
         """The frame of a card, made when it is first asked for."""
         found = self.frames.get(card)
         if found is None:
-            title = CARD_BY_ID[card].title if card in CARD_BY_ID else card.replace("-", " ").capitalize()
-            found = self.frames[card] = CardFrame(self.look, card, title)
+            known = CARD_BY_ID.get(card)
+            title = card.replace("-", " ").capitalize() if known is None else known.title
+            actions = () if known is None else known.actions
+            found = self.frames[card] = CardFrame(self.look, card, title, actions)
             # Without a parent it would be a window of its own for a moment, and take the focus.
             found.setParent(self)
             found.body.followed.connect(self.followed)
@@ -102,6 +105,7 @@ class Stage(QWidget):
             found.body.wondered.connect(self.wondered)
             found.body.edited.connect(self.edited)
             found.maximise.connect(self.maximise)
+            found.asked.connect(self.asked)
             found.closed.connect(self.toggle)
         return found
 
