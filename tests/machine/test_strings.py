@@ -3,8 +3,10 @@
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from teachvm.isa.flags import DF, IF, TF
+from teachvm.isa.flags import DF, IF, RF, TF
 from teachvm.machine.events import WalkReferenced
 from tests.machine.pc import CODE, DATA, Pc
 
@@ -181,3 +183,57 @@ def test_port_output_reads_memory_in_order(pc: Pc) -> None:
     start(pc, "rep outsb", ecx=3, esi=DATA, edx=0xE9)
     assert pc.step() == 3
     assert pc.ports.log == [("out", 0xE9, 1, byte) for byte in b"abc"]
+
+
+def _patterned(pc: Pc, rng: random.Random) -> None:
+    """Memory of two values, mostly one of them, so that comparisons go some way."""
+    often = rng.choice((0.5, 0.02, 0.001, 0))
+    content = bytes(rng.random() < often for _ in range(0x3000))
+    pc.memory.write_bytes(FROM, content)
+    pc.memory.write_bytes(TO, content if rng.random() < 0.7 else content[4:] + b"\x01\0\0\0")
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from(("movs", "stos", "lods", "scas", "cmps")),
+    st.sampled_from("bwd"),
+    st.sampled_from(("rep", "repne")),
+    st.booleans(),
+)
+def test_runs_of_every_kind_and_direction_end_as_their_elements_do_one_by_one(
+    seed: int, what: str, size: str, prefix: str, down: bool
+) -> None:
+    rng = random.Random(seed)
+    registers = {
+        "eax": rng.choice((0, 1, 0x0100, 0x0101_0101)),
+        "ecx": rng.choice((rng.randrange(1, 20), rng.randrange(1, 1500))),
+        "esi": FROM + 0x1000 + rng.choice((0, 1, rng.randrange(0x1000), 0xFFF)),
+        "edi": rng.choice((FROM, TO)) + 0x1000 + rng.choice((0, 2, rng.randrange(0x1000), 0xFFF)),
+    }
+    ends = []
+    for budget in (1 << 20, 1):
+        pc = Pc()
+        _patterned(pc, random.Random(seed))
+        pc.cpu.budget = lambda budget=budget: budget
+        repeated = prefix if what in ("scas", "cmps") else "rep"
+        start(pc, f"{repeated} {what}{size}", **registers)
+        pc.cpu.eflags |= DF if down else 0
+        cycles = 0
+        while pc.cpu.eip == CODE:
+            cycles += pc.step()
+        ends.append(
+            (
+                cycles,
+                list(pc.cpu.regs),
+                pc.cpu.eflags & ~RF,
+                pc.memory.read_bytes(FROM, 0x3000),
+                pc.memory.read_bytes(TO, 0x3000),
+            )
+        )
+    assert ends[0] == ends[1]
+
+
+def test_ports_are_accessed_at_most_a_few_hundred_times_in_one_unit(pc: Pc) -> None:
+    start(pc, "rep outsb", ecx=1000, esi=FROM, edx=0x80)
+    assert [pc.step() for _ in range(4)] == [256, 256, 256, 232]

@@ -12,11 +12,13 @@ Source: Intel SDM Vol. 2B, REP/REPE/REPNE; Vol. 3A, §6.6 (restarting string ins
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from teachvm.isa import alu
 from teachvm.isa.decode import Insn
-from teachvm.isa.flags import DF, RF, TF, ZF
+from teachvm.isa.flags import DF, RF, STATUS, TF, ZF
 from teachvm.isa.operands import ECX, EDI, ESI
+from teachvm.machine.bound import Bound
 from teachvm.machine.bound_memory import Memory
 from teachvm.machine.exceptions import Fault, Intercepted
 from teachvm.machine.mmu import Access
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from teachvm.machine.cpu import Cpu
 
 PAGE = 0x1000
+MOST_UNSEEN: Final = 256
+"""Iterations of one unit where each is a matter of its own, such as an access to a port: they take their time."""
+_CODES: Final[dict[int, Literal["B", "H", "I"]]] = {1: "B", 2: "H", 4: "I"}
+"""Struct codes by element size."""
 
 
 class Side(NamedTuple):
@@ -112,7 +118,7 @@ def repeat(
     left = cpu.regs[ECX] & counter_mask
     if not left:
         return 1
-    allowed = 1 if cpu.eflags & TF else min(left, max(1, cpu.budget()))
+    allowed = 1 if cpu.eflags & TF else min(left, max(1, cpu.budget()), left if many is not None else MOST_UNSEEN)
     wanted_zf = ZF if insn.rep == "rep" else 0
     done = 0
     ended = False
@@ -168,53 +174,117 @@ def _resident(cpu: Cpu, sides: tuple[Side, ...]) -> bool:
 
 
 def fill_run(cpu: Cpu, insn: Insn, dst: Memory, value: int, count: int) -> int:
-    """Store one value `count` times going up, all in one page of RAM; 0 if it is not so simple."""
-    size = count * dst.size
-    offset = dst.address(cpu)
-    frame = _frame(cpu, dst, offset, size, Access.WRITE)
-    if frame is None or cpu.eflags & DF:
+    """Store one value `count` times, all in one page of RAM; 0 if it is not so simple."""
+    frame = _frame(cpu, dst, count, Access.WRITE)
+    if frame is None:
         return 0
     cpu.write_ram(frame, value.to_bytes(dst.size, "little") * count)
-    advance(cpu, insn, EDI, size)
+    advance(cpu, insn, EDI, count * stride(cpu, dst.size))
     return count
 
 
 def copy_run(cpu: Cpu, insn: Insn, dst: Memory, src: Memory, count: int) -> int:
-    """Copy `count` elements going up, from one page of RAM to one page of RAM; 0 if it is not so simple."""
+    """Copy `count` elements from one page of RAM to one page of RAM; 0 if it is not so simple."""
     size = count * dst.size
-    if cpu.eflags & DF:
-        return 0
-    start = _frame(cpu, src, src.address(cpu), size, Access.READ)
+    start = _frame(cpu, src, count, Access.READ)
     if start is None:
         return 0
-    target = _frame(cpu, dst, dst.address(cpu), size, Access.WRITE)
+    target = _frame(cpu, dst, count, Access.WRITE)
     if target is None:
         return 0
+    down = bool(cpu.eflags & DF)
     distance = target - start
-    if 0 < distance < dst.size:
+    if (0 < distance < dst.size and not down) or (down and -size < distance < 0):
         return 0
-    if 0 < distance < size:
+    if 0 < distance < size and not down:
         # What is copied was written a moment ago: the first `distance` bytes over and over.
         pattern = cpu.read_ram(start, distance)
         content = (pattern * (size // distance + 1))[:size]
     else:
         content = cpu.read_ram(start, size)
     cpu.write_ram(target, content)
-    advance(cpu, insn, ESI, size)
-    advance(cpu, insn, EDI, size)
+    advance(cpu, insn, ESI, count * stride(cpu, dst.size))
+    advance(cpu, insn, EDI, count * stride(cpu, dst.size))
     return count
 
 
-def _frame(cpu: Cpu, memory: Memory, offset: int, size: int, access: Access) -> int | None:
-    """Physical address of a run inside one page of RAM; None if it is checked element by element instead.
+def load_run(cpu: Cpu, insn: Insn, dst: Bound, src: Memory, count: int) -> int:
+    """Load `count` elements from one page of RAM, of which only the last one can be seen; 0 if it is not so simple."""
+    elements = _elements(cpu, src, count)
+    if elements is None:
+        return 0
+    dst.store(cpu, elements[-1])
+    advance(cpu, insn, ESI, count * stride(cpu, src.size))
+    return count
+
+
+def scan_run(cpu: Cpu, insn: Insn, value: int, right: Memory, count: int) -> int:
+    """Compare a value with up to `count` elements of one page of RAM; 0 if it is not so simple."""
+    elements = _elements(cpu, right, count)
+    if elements is None:
+        return 0
+    done = _compared(cpu, insn, [value] * count, elements, right)
+    advance(cpu, insn, EDI, done * stride(cpu, right.size))
+    return done
+
+
+def compare_run(cpu: Cpu, insn: Insn, left: Memory, right: Memory, count: int) -> int:
+    """Compare up to `count` elements of one page of RAM with those of another; 0 if it is not so simple."""
+    ours = _elements(cpu, left, count)
+    theirs = None if ours is None else _elements(cpu, right, count)
+    if ours is None or theirs is None:
+        return 0
+    done = _compared(cpu, insn, ours, theirs, right)
+    advance(cpu, insn, ESI, done * stride(cpu, left.size))
+    advance(cpu, insn, EDI, done * stride(cpu, right.size))
+    return done
+
+
+def _compared(cpu: Cpu, insn: Insn, left: list[int], right: list[int], memory: Memory) -> int:
+    """Compare pairs up to the one that ends the repetition, and set its flags; returns how many pairs."""
+    if insn.rep == "rep":
+        last = (
+            next((n for n, (a, b) in enumerate(zip(left, right, strict=True)) if a != b), None)
+            if left != right
+            else None
+        )
+    else:
+        last = next((n for n, (a, b) in enumerate(zip(left, right, strict=True)) if a == b), None)
+    last = len(left) - 1 if last is None else last
+    _, flags = alu.sub(left[last], right[last], memory.width)
+    cpu.set_flags(flags, STATUS)
+    return last + 1
+
+
+def _elements(cpu: Cpu, memory: Memory, count: int) -> list[int] | None:
+    """The next `count` elements of one page of RAM, in the order they come; None if it is not so simple.
 
     Raises:
         Fault: As the first element's access would.
     """
-    write = access is Access.WRITE
-    linear = cpu.check_segment(memory.segment, offset, memory.size, write)
-    if not cpu.segs[memory.segment].contains(offset, size) or offset + size - 1 > memory.wrap:
+    frame = _frame(cpu, memory, count, Access.READ)
+    if frame is None:
         return None
+    content = cpu.read_ram(frame, count * memory.size)
+    elements = memoryview(content).cast(_CODES[memory.size]).tolist()
+    if cpu.eflags & DF:
+        elements.reverse()
+    return elements
+
+
+def _frame(cpu: Cpu, memory: Memory, count: int, access: Access) -> int | None:
+    """Physical address of the lowest of `count` elements that lie inside one page of RAM; None if they do not.
+
+    Raises:
+        Fault: As the first element's access would.
+    """
+    offset, size = memory.address(cpu), count * memory.size
+    cpu.check_segment(memory.segment, offset, memory.size, access is Access.WRITE)
+    lowest = offset - (size - memory.size) if cpu.eflags & DF else offset
+    segment = cpu.segs[memory.segment]
+    if lowest < 0 or not segment.contains(lowest, size) or lowest + size - 1 > memory.wrap:
+        return None
+    linear = segment.base + lowest & MASK32
     if (linear & PAGE - 1) + size > PAGE:
         return None
     phys = cpu.translate(linear, access, cpu.cpl == 3)

@@ -17,10 +17,13 @@ from teachvm.machine.events import PortAccessed
 from teachvm.machine.instructions.meanings import meaning
 from teachvm.machine.instructions.repetition import (
     advance,
+    compare_run,
     copy_run,
     destination,
     fill_run,
+    load_run,
     repeat,
+    scan_run,
     scanned,
     source,
     stride,
@@ -74,7 +77,7 @@ def lods(cpu: Cpu, insn: Insn, dst: Bound, src: Memory) -> int | None:
     if not insn.rep:
         one(cpu)
         return None
-    return repeat(cpu, insn, (source(src),), one)
+    return repeat(cpu, insn, (source(src),), one, lambda cpu, count: load_run(cpu, insn, dst, src, count))
 
 
 @meaning("CMPSB", "CMPSD", shaped=True)
@@ -91,7 +94,14 @@ def cmps(cpu: Cpu, insn: Insn, left: Memory, right: Memory) -> int | None:
     if not insn.rep:
         one(cpu)
         return None
-    return repeat(cpu, insn, (source(left), scanned(right)), one, compares=True)
+    return repeat(
+        cpu,
+        insn,
+        (source(left), scanned(right)),
+        one,
+        lambda cpu, count: compare_run(cpu, insn, left, right, count),
+        compares=True,
+    )
 
 
 @meaning("SCASB", "SCASD", shaped=True)
@@ -106,7 +116,10 @@ def scas(cpu: Cpu, insn: Insn, left: Bound, right: Memory) -> int | None:
     if not insn.rep:
         one(cpu)
         return None
-    return repeat(cpu, insn, (scanned(right),), one, compares=True)
+    value = left.load(cpu)
+    return repeat(
+        cpu, insn, (scanned(right),), one, lambda cpu, count: scan_run(cpu, insn, value, right, count), compares=True
+    )
 
 
 # ---- ports ---------------------------------------------------------------------------------------
