@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,15 +24,23 @@ if TYPE_CHECKING:
     show_default=True,
     help="Instructions of each program to time.",
 )
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.01, 60),
+    default=1.0,
+    show_default=True,
+    help="Seconds of run mode in the window for each hostile program.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Figures as JSON.")
-def bench(steps: int, instructions: int, as_json: bool) -> None:
+def bench(steps: int, instructions: int, seconds: float, as_json: bool) -> None:
     """Measure this machine: small programs, and the app.
 
     The programs also run on Unicorn where it is installed, in the same run. A step of the app counts to the finished
-    repaint of lesson 03's four cards, offscreen.
+    repaint of lesson 03's four cards, offscreen. Run mode is measured in the laboratory's window under programs that
+    leave it no rest: a turn of the event loop is a slice and perhaps a repaint, and a key waits for the longest turn.
 
-    Programs are timed in seconds of the processor, everything else in seconds of the wall clock, which mean something
-    on a machine that does nothing else.
+    Programs and run mode are timed in seconds of the processor, everything else in seconds of the wall clock, which
+    mean something on a machine that does nothing else.
 
     \b
     Examples:
@@ -45,9 +53,10 @@ def bench(steps: int, instructions: int, as_json: bool) -> None:
         raise CommandError(str(error)) from error
     from teachvm.cli.benchmarks.figures import measure_program
     from teachvm.cli.benchmarks.programs import PROGRAMS
-    from teachvm.cli.benchmarks.window import measure_app
+    from teachvm.cli.benchmarks.window import measure_app, measure_runs
 
     app = measure_app(steps)
+    app["run_mode"] = measure_runs(seconds)
     programs = [measure_program(name, instructions) for name in PROGRAMS]
     if as_json:
         click.echo(json.dumps({"programs": [asdict(each) for each in programs], "app": app}))
@@ -55,7 +64,7 @@ def bench(steps: int, instructions: int, as_json: bool) -> None:
     _print(programs, app)
 
 
-def _print(programs: list[ProgramFigures], app: dict[str, float]) -> None:
+def _print(programs: list[ProgramFigures], app: dict[str, Any]) -> None:
     click.echo("million instructions a second")
     click.echo(
         f"{'':9}{'here':>8}{'with time travel':>18}{'Unicorn':>9}{'hooked':>8}{'stepped':>9}{'here/hooked':>13}"
@@ -71,6 +80,12 @@ def _print(programs: list[ProgramFigures], app: dict[str, float]) -> None:
         )
     click.echo(f"start, until the first picture stands      {app['start_s']:>8} s")
     click.echo(f"step, until it is painted (95 of 100)      {app['step_to_paint_p95_ms']:>8} ms")
+    click.echo(
+        "run mode in the window, milliseconds of a turn (95 of 100, longest) and from Esc to the stopped picture"
+    )
+    for row in app["run_mode"]:
+        figures = f"{row['turn_p95_ms']:8.1f}{row['turn_max_ms']:8.1f}{row['stop_max_ms']:8.1f}"
+        click.echo(f"{row['program']:9}{row['technique']:20}{figures}")
 
 
 def _cell(value: float | None, width: int) -> str:

@@ -14,8 +14,13 @@ from teachvm.trace.moment import START, Moment
 EVENTS: dict[str, type[Event]] = {}
 """Every event class by name, filled as modules declare them; `teachvm names` prints it."""
 
+KINDS: list[type[Event]] = []
+"""The same classes, and what they were before they got slots, in order of declaration."""
+
 LOG_CAPACITY = 200_000
-"""Events kept; the oldest half is forgotten beyond it (they can be had again by re-execution)."""
+"""Events kept; the oldest are forgotten beyond it (they can be had again by re-execution)."""
+FORGOTTEN_AT_ONCE = 16
+"""Which part of them goes at once: letting go of many takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +36,14 @@ class Event:
     cycles: int
     PHASE: ClassVar[bool] = False
     """True for facts that are a phase of their own, that is, recorded with `Recorder.mark`."""
+    NUMBER: ClassVar[int] = -1
+    """Place of the class in `KINDS`."""
 
     def __init_subclass__(cls) -> None:
         """Enter the class in the table of event names."""
         EVENTS[cls.__name__] = cls
+        cls.NUMBER = len(KINDS)
+        KINDS.append(cls)
 
 
 E = TypeVar("E", bound=Event)
@@ -52,10 +61,10 @@ class EventLog:
     """
 
     def __init__(self) -> None:
-        self._events: Kept[Event] = Kept(_made)
+        self._events: Kept[Event] = Kept(_made, KINDS)
         self._forgotten = 0
         self._whole_from = START
-        self._again: Kept[Event] = Kept(_made)
+        self._again: Kept[Event] = Kept(_made, KINDS)
         """Forgotten events that re-execution has published again, the first of them numbered `_again_first`."""
         self._again_first = 0
         self.cuts = 0
@@ -82,9 +91,9 @@ class EventLog:
         if self._subscribers and self._handlers_of(kind):
             self.publish(kind(clock.now, clock.cycles, **fields))
         else:
-            self._keep((kind, clock.n, clock.phase, clock.cycles, fields))
+            self._keep((kind.NUMBER, clock.n, clock.phase, clock.cycles, fields))
 
-    def _keep(self, item: Event | Note[Event]) -> None:
+    def _keep(self, item: Event | Note) -> None:
         items = self._events.items
         if self.cursor - self._forgotten == len(items):
             items.append(item)
@@ -95,12 +104,12 @@ class EventLog:
         self.cursor += 1
 
     def _forget(self) -> None:
-        half = len(self._events) // 2
-        self._whole_from = Moment(self._events[half - 1].at.n + 1)
-        del self._events[:half]
-        self._forgotten += half
+        part = max(1, len(self._events) // FORGOTTEN_AT_ONCE)
+        self._whole_from = Moment(self._events[part - 1].at.n + 1)
+        del self._events[:part]
+        self._forgotten += part
 
-    def _recall(self, item: Event | Note[Event]) -> None:
+    def _recall(self, item: Event | Note) -> None:
         """Keep a forgotten event that happens again; what does not join on to it goes."""
         again = self._again
         place = self.cursor - self._again_first
@@ -110,7 +119,7 @@ class EventLog:
         if place == len(again):
             again.items.append(item)
             if len(again) > LOG_CAPACITY:
-                del again[: len(again) // 2]
+                del again[: max(1, len(again) // FORGOTTEN_AT_ONCE)]
                 self._again_first = self.cursor + 1 - len(again)
 
     def _handlers_of(self, kind: type[Event]) -> tuple[Callable[[Event], None], ...]:
@@ -232,17 +241,17 @@ class EventLog:
         if self.cursor < self._forgotten:
             # The present lies in what was forgotten: what was executed again up to here is the log from now on.
             place = self.cursor - self._again_first
-            self._events = self._again.part(place) if 0 <= place <= len(self._again) else Kept(_made)
+            self._events = self._again.part(place) if 0 <= place <= len(self._again) else Kept(_made, KINDS)
             self._whole_from = Moment(self._events[0].at.n + 1) if len(self._events) else here
             self._forgotten = self.cursor - len(self._events)
-        self._again = Kept(_made)
+        self._again = Kept(_made, KINDS)
         self.cuts += 1
         return future
 
 
-def _made(note: Note[Event]) -> Event:
-    kind, n, phase, cycles, fields = note
-    return kind(Moment(n, phase), cycles, **fields)
+def _made(note: Note) -> Event:
+    number, n, phase, cycles, fields = note
+    return KINDS[number](Moment(n, phase), cycles, **fields)
 
 
 def _moment_of(event: Event) -> Moment:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, overload
 
 E = TypeVar("E")
-Note = tuple[Callable[..., E], int, int, int, dict[str, Any]]
-"""An event not made yet: its class, `n` and phase of its moment, host cycles, and its fields."""
+Note = tuple[int, int, int, int, dict[str, Any]]
+"""An event not made yet: the number of its class, `n` and phase of its moment, host cycles, and its fields.
+
+All of them are plain values, so that Python's collector, which may run at any moment, need not look at old notes.
+"""
 
 
 class Kept(Generic[E]):
@@ -17,17 +20,21 @@ class Kept(Generic[E]):
         items: Events and notes; append here.
     """
 
-    __slots__ = ("_make", "items")
+    __slots__ = ("_kinds", "_make", "items")
 
-    def __init__(self, make: Callable[[Note[E]], E], items: list[E | Note[E]] | None = None) -> None:
+    def __init__(
+        self, make: Callable[[Note], E], kinds: Sequence[type[E]], items: list[E | Note] | None = None
+    ) -> None:
         """Begin with some items, or none.
 
         Args:
             make: Makes an event from its note.
+            kinds: The classes of events, by number.
             items: The first ones.
         """
         self._make = make
-        self.items: list[E | Note[E]] = [] if items is None else items
+        self._kinds = kinds
+        self.items: list[E | Note] = [] if items is None else items
 
     def __len__(self) -> int:
         return len(self.items)
@@ -54,12 +61,11 @@ class Kept(Generic[E]):
 
     def part(self, stop: int) -> Kept[E]:
         """The first `stop` of them."""
-        return Kept(self._make, self.items[:stop])
+        return Kept(self._make, self._kinds, self.items[:stop])
 
     def is_a(self, index: int, kind: type[Any] | tuple[type[Any], ...]) -> bool:
         """Whether an event is of a class, without making it."""
         item = self.items[index]
         if isinstance(item, tuple):
-            made = item[0]
-            return isinstance(made, type) and issubclass(made, kind)
+            return issubclass(self._kinds[item[0]], kind)
         return isinstance(item, kind)

@@ -103,7 +103,7 @@ class Timeline:
             stop_at: Asked at each instruction boundary after the first; true stops there.
             barriers: Addresses of instructions before which `stop_at` has to be asked; elsewhere it is asked after
                 units that record facts, and now and then. None: asked at every boundary.
-            keep_going: Asked every 64 units, or after a burst; false pauses, as at the end of a time slice.
+            keep_going: Asked every 64 units, and after a burst; false pauses, as at the end of a time slice.
         """
         start = self._clock.now
         self._to_boundary()
@@ -111,10 +111,10 @@ class Timeline:
             self._recorder.stop_when = _later_than(start, stop_when)
         if stop_at is None:
             barriers = NOWHERE
-        done, asked, late = 0, 0, self._clock.cycles + ASKED_CYCLES
+        done, asked, count, late = 0, 0, 0, self._clock.cycles + ASKED_CYCLES
         try:
             while done < limit:
-                if keep_going is not None and (done - asked >= ASKED_EVERY or self._clock.cycles >= late):
+                if keep_going is not None and (count > 1 or done - asked >= ASKED_EVERY or self._clock.cycles >= late):
                     asked, late = done, self._clock.cycles + ASKED_CYCLES
                     if not keep_going():
                         return Outcome.PAUSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from teachvm.ui.theme.look import Look
 from teachvm.ui.window.main_window import MainWindow
 
 Guest = tuple[str, Path | None, Wishes]
+NEW_ONLY = (2_000, 10, 10_000)
+"""The collector's thresholds: what is old is looked at next to never."""
 
 
 def make_application() -> QApplication:
@@ -53,6 +56,8 @@ def run(lesson: str | None = None, laboratory: Guest | None = None) -> int:
     before = mishap.install(window.notice.say)
     room = window.screen().availableGeometry().size()
     window.resize(window.size().boundedTo(room))
+    overlook()
+    window.opened.connect(overlook)
     if lesson is not None:
         window.open_lesson(lesson)
     if laboratory is not None:
@@ -64,6 +69,18 @@ def run(lesson: str | None = None, laboratory: Guest | None = None) -> int:
     finally:
         sys.excepthook = before
         window.deleteLater()
+
+
+def overlook() -> None:
+    """Collect what an earlier session left; let the collector of Python overlook what stands now.
+
+    To look at all tables and at all that was recorded takes it longer than a frame may; while a guest runs, it looks at
+    what is new only.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*NEW_ONLY)
 
 
 def offscreen() -> None:

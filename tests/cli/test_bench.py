@@ -7,15 +7,19 @@ import pytest
 
 from teachvm.cli.benchmarks.figures import measure_program
 from teachvm.cli.benchmarks.programs import PROGRAMS, ROOM, ROOM_BYTES, image, place, world
+from teachvm.cli.benchmarks.window import HOSTILE
 
 Command = Callable[..., Any]
 
 
 def test_the_figures_are_json_with_unicorn_beside_each_program(teachvm: Command) -> None:
-    done = teachvm("bench", "--steps", "20", "--instructions", "20000", "--json")
+    done = teachvm("bench", "--steps", "20", "--instructions", "20000", "--seconds", "0.01", "--json")
     assert (done.code, done.err) == (0, "")
     figures = json.loads(done.out)
-    assert set(figures["app"]) == {"start_s", "step_to_paint_p95_ms"}
+    assert set(figures["app"]) == {"start_s", "step_to_paint_p95_ms", "run_mode"}
+    runs = figures["app"].pop("run_mode")
+    assert {(row["program"], row["technique"]) for row in runs} >= {(name, "bare-metal") for name in HOSTILE}
+    assert all(0 < row["turn_p95_ms"] <= row["turn_max_ms"] <= row["stop_max_ms"] for row in runs)
     assert all(figure > 0 for figure in figures["app"].values())
     assert [program["name"] for program in figures["programs"]] == list(PROGRAMS)
     for program in figures["programs"]:

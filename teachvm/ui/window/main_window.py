@@ -7,7 +7,7 @@ from functools import partial
 from operator import methodcaller
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
@@ -36,7 +36,9 @@ SAVE_AFTER_MS = 300
 
 
 class MainWindow(QWidget):
-    """One window on one lesson, or on the library."""
+    """One window on one lesson, or on the library; `opened` says that another session is shown."""
+
+    opened = Signal()
 
     def __init__(self, look: Look, settings: SettingsStore, progress: ProgressStore) -> None:
         super().__init__()
@@ -67,9 +69,7 @@ class MainWindow(QWidget):
         for widget in (self.header, self.notice, self.pages):
             rows.addWidget(widget)
         self._watcher = LessonWatcher(self)
-        self._save_soon = QTimer(self)
-        self._save_soon.setSingleShot(True)
-        self._save_soon.setInterval(SAVE_AFTER_MS)
+        self._save_soon = QTimer(self, singleShot=True, interval=SAVE_AFTER_MS)
         self._connect()
         self._bind()
         self._settle()
@@ -214,6 +214,7 @@ class MainWindow(QWidget):
         (self.page.rail if self.page.rail_wanted and self.lesson else self.page.stage).setFocus()
         self.refresh()
         self.bridge.resume()
+        self.opened.emit()
 
     def reload(self) -> None:
         """The lesson's file was saved: read it again and stay at the same beat; a broken one changes nothing."""

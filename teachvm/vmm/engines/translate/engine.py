@@ -48,6 +48,8 @@ SLACK: Final = 18
 """Cycles by which the host's timer may come later than asked for: two ticks of the 8254."""
 LONGEST_BURST: Final = 256
 """Instructions of the cache executed without asking anybody: a millisecond or two."""
+LONGEST_CYCLES: Final = 4_096
+"""... and cycles, since one repeated string instruction can take as long as many."""
 _WATCHED: Final = frozenset((EntryReason.PAGE_FAULT_TRACE, EntryReason.PAGE_FAULT_MMIO, EntryReason.SEGMENT_LIMIT))
 """What an instruction is called guilty of."""
 _NOT_IN_CACHE: Final = VM | TF | RF | VIF | VIP
@@ -131,7 +133,7 @@ class BinaryTranslation(TrapAndEmulate):
             return super().burst(limit, barriers, through=through)
         if barriers:
             return 0
-        first, log = self.clock.n, self.recorder.log
+        first, log, late = self.clock.n, self.recorder.log, self.clock.cycles + LONGEST_CYCLES
         cursor = log.cursor
         clock, hardware, board, known = self.clock, self.hardware, self._board, self.cache.places
         try:
@@ -147,7 +149,7 @@ class BinaryTranslation(TrapAndEmulate):
                 self._executed(place, cycles)
                 clock.retire(cycles)
                 # Whoever waits for a fact is asked after the unit that records one.
-                if log.cursor != cursor and not through:
+                if (log.cursor != cursor and not through) or clock.cycles >= late:
                     break
         except CpuStopped as stop:
             self._stop(stop)
