@@ -129,7 +129,7 @@ class World:
             if host.stopped is not None:
                 self._end(host.stopped)
                 break
-            if self.unit() and clock.n < end:
+            if self.unit() and clock.units < last and clock.n < end and clock.cycles < late:
                 host.burst(end - clock.n, barriers, through=through)
         return clock.n - start
 

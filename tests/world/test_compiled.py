@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from teachvm.cli.benchmarks import programs
 from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
-from teachvm.trace.timeline import Timeline
+from teachvm.trace.timeline import ASKED_EVERY, Timeline
 from teachvm.vmm.techniques import Technique
+from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
 from teachvm.world.spec import HostSpec, ProgramSpec, VmSpec, WorldSpec
 from teachvm.world.world import World
@@ -113,3 +114,17 @@ def test_a_barrier_is_asked_about_each_time_it_is_come_to() -> None:
         plain.run(10_000, stop_at=lambda: other.host.machine.cpu.eip == address)
         assert timeline.position == plain.position
     assert timeline.digest() == plain.digest()
+
+
+def test_a_burst_ends_soon_where_every_unit_enters_the_vmm() -> None:
+    guest = VmSpec("kernel", "repeat.asm", memory_bytes=programs.MEMORY_BYTES, technique=Technique.BINARY_TRANSLATION)
+    world = build(WorldSpec(HostSpec(memory_bytes=8 << 20, vms=(guest,))), programs.FOLDER)
+    timeline = Timeline(world)
+    tenant = world.host.tenants["kernel"]
+    assert isinstance(tenant, Vm)
+    clock, ledger, longest = world.recorder.clock, tenant.ledger, 0
+    while clock.n < 6_400:
+        before, entered = clock.n, ledger.total_count
+        timeline.run(1 << 20, keep_going=lambda before=before: clock.n == before)  # type: ignore[misc]  # one burst
+        longest = max(longest, ledger.total_count - entered)
+    assert longest <= ASKED_EVERY
