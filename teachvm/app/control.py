@@ -377,7 +377,7 @@ class Control:
                 return "nested-walk" in self.focus.cards
             return bool({"guest-walk", "nested-walk", "tlb"} & set(self.focus.cards))
         if isinstance(event, ExceptionRaised | InterruptAccepted):
-            return not self.virtualized
+            return self.world.delivers_natively
         return not isinstance(event, HandlerEntered | GuestResumed)
 
     def is_trap(self, event: Event) -> bool:

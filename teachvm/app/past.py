@@ -126,6 +126,10 @@ def _virtual(snapshot: Snapshot, n: int, vm: str) -> list[Episode]:
     for number, event in unit_events(snapshot, n):
         if isinstance(event, ExceptionRaised | InterruptAccepted) and event.cpu == hardware:
             cause = number, event
+        elif isinstance(event, HandlerEntered) and cause is not None and snapshot.world.delivers_natively:
+            if event.cpu == hardware and _belongs(snapshot, cause[1], vm):
+                found.append(Episode(cause[1].eip, cause[1], None, [cause, (number, event)], over=True))
+            cause = None
         elif isinstance(event, VmmEntered):
             current = None
             if isinstance(event, VmExited):

@@ -100,6 +100,11 @@ class World:
         """Whether a VMM lies below the guests."""
         return self.spec.host.vms[0].technique is not Technique.BARE_METAL
 
+    @property
+    def delivers_natively(self) -> bool:
+        """Whether an exception the processor raises is the guest's own business: nobody below, or non-root mode."""
+        return self.spec.host.vms[0].technique in (Technique.BARE_METAL, Technique.HARDWARE_ASSIST)
+
     def unit(self) -> bool:
         """Execute until one instruction is complete, or one idle hop; False when nothing can run any more."""
         clock, host = self.recorder.clock, self.host

@@ -11,9 +11,10 @@ from teachvm.app.drawing import Box, DiagramView, Label
 from teachvm.app.presentation import CardView, NoteView, plain
 from teachvm.app.presenters import present
 from teachvm.app.twin import twin
+from teachvm.machine.events import ExceptionRaised
 from teachvm.trace.grain import Grain
 from teachvm.vmm.techniques import Paging, Technique
-from teachvm.vmm.vmx.events import NestedReferenced
+from teachvm.vmm.vmx.events import NestedReferenced, VmExited
 from teachvm.world.build import build
 from teachvm.world.inputs import PagingChosen
 from teachvm.world.spec import HostSpec, VmSpec, WorldSpec
@@ -138,3 +139,17 @@ def test_the_guest_walk_beside_it_keeps_the_guest_s_half(at_read: Control) -> No
     view = present("guest-walk", at_read.snapshot(), None)
     assert "walked by the CPU, with a nested walk for each step" in plain(view.subtitle)
     assert "2 of 2 references made, physical 0001 a3f4" in twin(view)
+
+
+def test_a_page_fault_of_the_guest_s_own_is_delivered_without_the_vmm_and_can_be_stepped_to() -> None:
+    control = world()
+    control.look(replace(control.focus, cards=("guest-code",)))
+    until(control, "fault_read")
+    control.step(Grain.VISIBLE)
+    phase = next(iter(control.world.recorder.log.of(ExceptionRaised, control.position)))
+    assert (phase.at, phase.vector) == (control.position, 14)
+    assert "CPU raises #PF" in twin(present("guest-code", control.snapshot(), control.before()))
+    control.step(Grain.INSTRUCTION)
+    after = control.world.recorder.log.of(VmExited, phase.at)
+    # Pages of the handler's that nobody touched before may be missing; the fault itself is no exit.
+    assert {event.reason.value for event in after} <= {"nested-violation"}
