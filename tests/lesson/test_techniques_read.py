@@ -1,9 +1,34 @@
 """Anchors and counts of the other techniques: exits, hypercalls, units, references of a nested walk."""
 
+from pathlib import Path
+
 import pytest
 
+from teachvm.lesson.happenings import Happenings
+from teachvm.trace.timeline import Timeline
 from teachvm.vmm.techniques import Paging, Technique
+from teachvm.world.build import build
+from teachvm.world.spec import HostSpec, VmSpec, WorldSpec
 from tests.lesson.worlds import Room
+
+COLD_STACK = """
+        bits    32
+        org     0x10000
+start:  mov     esp, 0x40000            ; nobody has touched this page: pushing the frame exits
+        lidt    [idt_register]
+        ud2
+handler:
+        cli
+        hlt
+        align   8, db 0
+idt:    times 6 * 2 dd 0
+        dw      (handler - $$) & 0xFFFF, 0x08
+        db      0, 0x8E
+        dw      1
+idt_register:
+        dw      $ - idt - 1
+        dd      idt
+"""
 
 
 def _room(technique: Technique, paging: Paging = Paging.SHADOW) -> Room:
@@ -33,6 +58,25 @@ def test_a_guests_own_page_fault_is_one_whoever_delivers_it(paging: Paging) -> N
     assert room.value("last('fault').error") == 6
     assert room.value("count('fault')") == 1
     assert room.value("count('exit', reason='page-fault-true')") == int(paging is Paging.SHADOW)
+
+
+def test_a_guest_has_as_many_faults_under_every_technique_that_keeps_its_kernel() -> None:
+    counted = set()
+    for technique in (Technique.BARE_METAL, Technique.TRAP_AND_EMULATE, Technique.HARDWARE_ASSIST):
+        for paging in technique.pagings or (Paging.SHADOW,):
+            room = Room("alpha", technique=technique, paging=paging, program="pages")
+            room.go("console('exited: *')")
+            counted.add(room.value("count('fault')"))
+    assert counted == {5}  # the stack, and four pages of heap
+
+
+def test_an_exit_while_a_fault_is_delivered_makes_no_second_fault_of_it(tmp_path: Path) -> None:
+    (tmp_path / "guest.asm").write_text(COLD_STACK, encoding="utf-8")
+    spec = VmSpec("alpha", "guest.asm", technique=Technique.HARDWARE_ASSIST, paging=Paging.NESTED)
+    world = build(WorldSpec(HostSpec(vms=(spec,))), tmp_path)
+    Timeline(world).run(100)
+    assert world.host.stopped is not None
+    assert len(list(Happenings(world).between("fault", None, world.recorder.clock.now))) == 1
 
 
 def test_a_hypercall_is_found_by_its_name_and_tells_its_answer() -> None:
