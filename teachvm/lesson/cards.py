@@ -30,6 +30,12 @@ CARDS: tuple[Card, ...] = (
     Card("nested-walk", "Nested walk", "Which memory references does one access in a VM take when tables are nested?"),
     Card("control-structure", "Control structure", "What does the processor know of the guest, and why did it leave?"),
     Card("tlb", "TLB", "Which translations does the CPU remember, stale ones included?", ("flush-tlb",)),
+    Card(
+        "translated-code",
+        "Translated code",
+        "What became of the kernel’s code before it ran: copied, replaced, or chained?",
+        ("drop-derived",),
+    ),
     Card("console", "Console", "What has each guest written to its serial port?"),
     Card("vmm-entries", "VMM entries", "Why was the VMM entered, how often, and at what cost?"),
     Card("gallery", "Gallery of sensitive instructions", "Which instructions need a VMM and do not tell it?"),

@@ -34,6 +34,7 @@ SHAPES: dict[str, CardShape] = {
     "event-log": CardShape("small", 320, 160, 22),
     "gallery": CardShape("wide", 560, 240, 30),
     "techniques": CardShape("wide", 560, 240, 30),
+    "translated-code": CardShape("tall", 470, 240, 34),
     "timeline": CardShape("wide", 480, 170, 30),
 }
 

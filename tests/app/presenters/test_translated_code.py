@@ -1,0 +1,69 @@
+"""Translated code: the records of the cache, both sides as they stand in memory, joined by what became of each."""
+
+from __future__ import annotations
+
+import pytest
+
+from teachvm.app.control import Control
+from teachvm.app.drawing import Arrow, Box
+from teachvm.app.presentation import DiagramView, NoteView, TableView, plain
+from teachvm.isa.disassembler import line
+from teachvm.trace.grain import Grain
+from teachvm.vmm.engines.translate.records import Fragment, Origin
+from teachvm.vmm.techniques import Technique
+from teachvm.vmm.vm import Vm
+from tests.app.presenters.worlds import card, tinyos
+
+
+@pytest.fixture(scope="module")
+def translated() -> Control:
+    control = tinyos(Technique.BINARY_TRANSLATION)
+    control.leave()
+    control.timeline.run(6_000)
+    control.leave()
+    return control
+
+
+def within(control: Control) -> Fragment:
+    """The fragment the card has to show."""
+    vm = control.world.host.tenants["alpha"]
+    assert isinstance(vm, Vm)
+    cache = vm.engine.cache  # type: ignore[attr-defined]  # binary translation has one
+    place = cache.places.get(control.world.host.machine.cpu.eip) if vm.engine.in_cache else None  # type: ignore[attr-defined]
+    start = place.fragment if place is not None else vm.engine.within  # type: ignore[attr-defined]
+    found: Fragment = cache.fragments.get(start) or max(cache.fragments.values(), key=lambda one: one.number)
+    return found
+
+
+def test_both_sides_are_the_records_disassembled_and_the_bytes_are_in_memory(translated: Control) -> None:
+    hardware = translated.world.host.machine.cpu
+    for _ in range(12):
+        translated.step(Grain.VISIBLE)
+        fragment = within(translated)
+        picture = card(translated, "translated-code").body[0]
+        assert isinstance(picture, DiagramView)
+        boxes = [shape for shape in picture.shapes if isinstance(shape, Box)]
+        made = [box for box in boxes if box.id.startswith("c")]
+        assert len(boxes) - len(made) == len(fragment.guest)
+        for box, insn in zip(made, fragment.code, strict=True):
+            assert plain(box.lines[0]).endswith(str(line(insn.bytes, insn.address).text))
+        lit = [insn.address for box, insn in zip(made, fragment.code, strict=True) if box.lit]
+        assert lit in ([], [hardware.eip])
+        joined = [shape for shape in picture.shapes if isinstance(shape, Arrow)]
+        standing = [insn for insn in fragment.guest if not insn.elided]
+        assert len(joined) >= len(standing) - 1
+        assert all(insn.origin is not Origin.COPIED or insn.bytes for insn in fragment.guest)
+
+
+def test_the_ways_out_are_the_exits_of_the_fragment(translated: Control) -> None:
+    fragment = within(translated)
+    table = card(translated, "translated-code").body[1]
+    assert isinstance(table, TableView)
+    assert len(table.rows) == len(fragment.exits)
+
+
+def test_before_anything_ran_and_where_nothing_is_translated_the_card_says_so() -> None:
+    for technique in (Technique.BINARY_TRANSLATION, Technique.HARDWARE_ASSIST, Technique.EMULATION):
+        (note,) = card(tinyos(technique), "translated-code").body
+        assert isinstance(note, NoteView)
+        assert "ranslat" in plain(note.text)
