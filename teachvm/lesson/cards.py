@@ -29,6 +29,12 @@ CARDS: tuple[Card, ...] = (
     Card("guest-walk", "Guest walk", "How does a linear address become a physical one, reference by reference?"),
     Card("nested-walk", "Nested walk", "Which memory references does one access in a VM take when tables are nested?"),
     Card("control-structure", "Control structure", "What does the processor know of the guest, and why did it leave?"),
+    Card(
+        "shadow-tables",
+        "Shadow tables",
+        "Which entries does the hardware walk in place of the guest’s, and where do they differ?",
+        ("drop-derived",),
+    ),
     Card("tlb", "TLB", "Which translations does the CPU remember, stale ones included?", ("flush-tlb",)),
     Card(
         "translated-code",
