@@ -26,6 +26,7 @@ CARDS: tuple[Card, ...] = (
     Card("vcpu-and-cpu", "VCPU and CPU", "What does the guest believe, and what does the hardware hold?"),
     Card("registers", "Registers and flags", "What do the registers hold, and what did the last step change?"),
     Card("memory", "Memory and stack", "Which bytes lie at an address, and what is on the stack?"),
+    Card("segments", "Segments and descriptors", "What do the segment registers hold, hidden parts too, and whose?"),
     Card("guest-walk", "Guest walk", "How does a linear address become a physical one, reference by reference?"),
     Card("nested-walk", "Nested walk", "Which memory references does one access in a VM take when tables are nested?"),
     Card("control-structure", "Control structure", "What does the processor know of the guest, and why did it leave?"),

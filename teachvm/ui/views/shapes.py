@@ -36,6 +36,7 @@ SHAPES: dict[str, CardShape] = {
     "techniques": CardShape("wide", 560, 240, 30),
     "translated-code": CardShape("tall", 470, 240, 34),
     "shadow-tables": CardShape("tall", 430, 200, 26),
+    "segments": CardShape("tall", 430, 240, 26),
     "timeline": CardShape("wide", 480, 170, 30),
 }
 
