@@ -11,6 +11,7 @@ from typing import Final
 
 from teachvm.app.presentation import CardView
 from teachvm.app.presenters import (
+    cache_map,
     console,
     control_structure,
     event_log,
@@ -49,6 +50,7 @@ PRESENTERS: Final[dict[str, Presenter]] = {
     "shadow-tables": shadow_tables.present,
     "tlb": tlb.present,
     "translated-code": translated_code.present,
+    "cache-map": cache_map.present,
     "console": console.present,
     "vmm-entries": vmm_entries.present,
     "gallery": gallery.present,

@@ -55,7 +55,7 @@ def _registers(scene: Scene, table: bytes) -> TableView:
     shows = scene.virtualized and scene.in_guest == scene.vm and scene.technique in _MOVED
     columns = [Column("", 3, code=True), Column("Guest’s", 8, code=True)]
     columns.append(Column("Hidden part", 26, code=True, stretch=True))
-    columns += [Column("Hardware’s", 26, code=True)] if shows else []
+    columns += [Column("Hardware’s", 35, code=True)] if shows else []
     rows = []
     for name, segment, held in zip(SEGMENTS, scene.state.segs, scene.hardware.segs, strict=True):
         stale = _nonreversible(segment, table)
@@ -86,7 +86,7 @@ def _descriptors(scene: Scene, table: bytes) -> TableView:
     real = _real_table(scene, len(table))
     columns = [Column("Selector", 8, code=True), Column("In the guest’s GDT", 26, code=True, stretch=True)]
     shadow = Tip("Shadow", "DPL 0 became 1; limits end below the VMM.", SHADOWED)
-    columns += [Column("In the real GDT", 26, code=True, tip=shadow)] if real else []
+    columns += [Column("In the real GDT", 30, code=True, tip=shadow)] if real else []
     rows = []
     for at in range(DESCRIPTOR_SIZE, len(table), DESCRIPTOR_SIZE):
         cells = [Cell(f"{at:04x}"), Cell(_said(Segment.unpack(at, table[at : at + DESCRIPTOR_SIZE])))]

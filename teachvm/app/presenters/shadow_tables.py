@@ -17,8 +17,8 @@ from teachvm.vmm.techniques import Paging
 SOURCE: Final = "Adams & Agesen, ASPLOS 2006, §2.4; Agesen et al., OSR 44(4) 2010, §3.2"
 COLUMNS: Final = (
     Column("gVA", 9, code=True, tip=Tip("gVA", "The guest-virtual page both entries translate.")),
-    Column("Guest’s entry", 14, code=True, tip=Tip("Guest’s entry", "Frame and flags in the guest’s own table.")),
-    Column("Shadow entry", 14, code=True, tip=Tip("Shadow entry", "What the hardware walks: host-physical.", SOURCE)),
+    Column("Guest’s entry", 19, code=True, tip=Tip("Guest’s entry", "Frame and flags in the guest’s own table.")),
+    Column("Shadow entry", 19, code=True, tip=Tip("Shadow entry", "What the hardware walks: host-physical.", SOURCE)),
     Column("Why they differ", 20, stretch=True),
 )
 _TRACED: Final = Tip(
@@ -26,7 +26,9 @@ _TRACED: Final = Tip(
     "The page holds a table something was derived from: read-only here, so that each store of the guest’s faults.",
     SOURCE,
 )
-_CLEAN: Final = Tip("Not written yet", "Read-only until the first write, which the VMM has to see to set D.", SOURCE)
+_CLEAN: Final = Tip(
+    "Not written yet", "Read-only until the next write, which the VMM wants to see: it may have to set D.", SOURCE
+)
 
 
 def present(now: Snapshot, before: Snapshot | None) -> CardView:
@@ -94,4 +96,8 @@ def _difference(scene: Scene, entry: int, guest: int, gfn: int, *, paged: bool) 
         return "only the frame", None
     if gfn in dict(scene.snapshot.state(f"{scene.vm}.memory").traced):
         return "read-only: traced", _TRACED
-    return ("read-only: not written yet", _CLEAN) if paged and not guest & paging.D else ("read-only", None)
+    return (
+        ("read-only: not written yet", _CLEAN)
+        if paged and not guest & paging.D
+        else ("read-only until the next write", _CLEAN)
+    )

@@ -51,7 +51,7 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     scene = scene_of(now)
     path = f"{scene.vm}.cache"
     if path not in now:
-        return CardView((Span(scene.technique.label, "dim"),), (NoteView((Span(_why_not(scene)),), "info"),))
+        return CardView((Span(scene.technique.label, "dim"),), (NoteView((Span(why_not(scene)),), "info"),))
     cache: Any = now.state(path)
     fragments: dict[int, Fragment] = dict(cache.fragments)
     fragment = _chosen(scene, fragments)
@@ -68,7 +68,7 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     return CardView(subtitle, (_picture(scene, fragment), _exits(scene, fragment)), _LEGEND)
 
 
-def _why_not(scene: Scene) -> str:
+def why_not(scene: Scene) -> str:
     """Why nothing is translated."""
     if scene.technique is Technique.EMULATION:
         return "An interpreter reads each instruction every time; this one keeps no translation of it."

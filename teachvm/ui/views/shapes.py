@@ -35,8 +35,9 @@ SHAPES: dict[str, CardShape] = {
     "gallery": CardShape("wide", 560, 240, 30),
     "techniques": CardShape("wide", 560, 240, 30),
     "translated-code": CardShape("tall", 470, 240, 34),
-    "shadow-tables": CardShape("tall", 430, 200, 26),
-    "segments": CardShape("tall", 430, 240, 26),
+    "shadow-tables": CardShape("tall", 470, 200, 26),
+    "segments": CardShape("tall", 560, 240, 26),
+    "cache-map": CardShape("small", 330, 220, 22),
     "timeline": CardShape("wide", 480, 170, 30),
 }
 

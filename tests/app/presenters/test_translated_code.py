@@ -6,10 +6,12 @@ import pytest
 
 from teachvm.app.control import Control
 from teachvm.app.drawing import Arrow, Box
-from teachvm.app.presentation import DiagramView, NoteView, TableView, plain
+from teachvm.app.notation import count
+from teachvm.app.presentation import DiagramView, NoteView, StatsView, TableView, plain
 from teachvm.isa.disassembler import line
 from teachvm.trace.grain import Grain
 from teachvm.vmm.engines.translate.records import Fragment, Origin
+from teachvm.vmm.engines.translate.store import CACHE_FRAMES
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
 from tests.app.presenters.worlds import card, tinyos
@@ -55,6 +57,20 @@ def test_both_sides_are_the_records_disassembled_and_the_bytes_are_in_memory(tra
         assert all(insn.origin is not Origin.COPIED or insn.bytes for insn in fragment.guest)
 
 
+def test_the_map_counts_what_the_cache_holds(translated: Control) -> None:
+    vm = translated.world.host.tenants["alpha"]
+    assert isinstance(vm, Vm)
+    cache = vm.engine.cache  # type: ignore[attr-defined]  # binary translation has one
+    counts, frames = card(translated, "cache-map").body
+    assert isinstance(counts, StatsView)
+    assert isinstance(frames, TableView)
+    assert counts.stats[0].value == count(cache.number)
+    assert sum(share.fraction for share in counts.shares) == pytest.approx(1)
+    rows = [[int("".join(cell.text.split())) for cell in row.cells[1:3]] for row in frames.rows]
+    assert [sum(column) for column in zip(*rows, strict=True)] == [len(cache.fragments), sum(cache.executed.values())]
+    assert len(frames.rows) == CACHE_FRAMES
+
+
 def test_the_ways_out_are_the_exits_of_the_fragment(translated: Control) -> None:
     fragment = within(translated)
     table = card(translated, "translated-code").body[1]
@@ -67,3 +83,4 @@ def test_before_anything_ran_and_where_nothing_is_translated_the_card_says_so() 
         (note,) = card(tinyos(technique), "translated-code").body
         assert isinstance(note, NoteView)
         assert "ranslat" in plain(note.text)
+        assert isinstance(card(tinyos(technique), "cache-map").body[0], NoteView | StatsView)
