@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from teachvm.app import edits, errands, recordings
+from teachvm.app.chronicle import chronicle_of
 from teachvm.app.comparison import Comparison
 from teachvm.app.control import Control, Direction, Notice
 from teachvm.app.edits import EditError
@@ -180,6 +181,8 @@ class Session(ABC):
         """
         if self.control.running is not None:
             self.control.work(keep_going)
+            # Told a slice at a time: all of it at the next picture would take longer than a frame.
+            chronicle_of(self.control.world)
             self._moved()
         elif self._comparison is not None:
             said = self._comparison.advance(keep_going)
