@@ -43,6 +43,7 @@ CARDS: tuple[Card, ...] = (
         "What became of the kernel’s code before it ran: copied, replaced, or chained?",
         ("drop-derived",),
     ),
+    Card("block-graph", "Block graph", "Which units are translated, and which lead to which?", ("drop-derived",)),
     Card("cache-map", "Cache map", "How full is the translation cache, and with what?", ("drop-derived",)),
     Card("console", "Console", "What has each guest written to its serial port?"),
     Card("vmm-entries", "VMM entries", "Why was the VMM entered, how often, and at what cost?"),

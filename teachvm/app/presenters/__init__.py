@@ -11,6 +11,7 @@ from typing import Final
 
 from teachvm.app.presentation import CardView
 from teachvm.app.presenters import (
+    block_graph,
     cache_map,
     console,
     control_structure,
@@ -50,6 +51,7 @@ PRESENTERS: Final[dict[str, Presenter]] = {
     "shadow-tables": shadow_tables.present,
     "tlb": tlb.present,
     "translated-code": translated_code.present,
+    "block-graph": block_graph.present,
     "cache-map": cache_map.present,
     "console": console.present,
     "vmm-entries": vmm_entries.present,

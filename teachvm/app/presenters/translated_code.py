@@ -54,7 +54,7 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
         return CardView((Span(scene.technique.label, "dim"),), (NoteView((Span(why_not(scene)),), "info"),))
     cache: Any = now.state(path)
     fragments: dict[int, Fragment] = dict(cache.fragments)
-    fragment = _chosen(scene, fragments)
+    fragment = chosen(scene, fragments)
     if fragment is None:
         text = "The cache is empty: nothing of the kernel has been executed yet, so nothing was translated."
         return CardView((Span("0 fragments", "dim"),), (NoteView((Span(text),), "info"),))
@@ -75,7 +75,8 @@ def why_not(scene: Scene) -> str:
     return f"Nothing is translated under {scene.technique.label.lower()}: the processor executes the guest’s own bytes."
 
 
-def _chosen(scene: Scene, fragments: dict[int, Fragment]) -> Fragment | None:
+def chosen(scene: Scene, fragments: dict[int, Fragment]) -> Fragment | None:
+    """The fragment the hardware is in, or was in last; the newest one if that is gone."""
     place = scene.place
     within = place.fragment if place is not None else scene.snapshot.state(f"{scene.vm}.engine").within
     if within in fragments:

@@ -37,6 +37,7 @@ SHAPES: dict[str, CardShape] = {
     "translated-code": CardShape("tall", 470, 240, 34),
     "shadow-tables": CardShape("tall", 470, 200, 26),
     "segments": CardShape("tall", 560, 240, 26),
+    "block-graph": CardShape("tall", 430, 240, 30),
     "cache-map": CardShape("small", 330, 220, 22),
     "timeline": CardShape("wide", 480, 170, 30),
 }

@@ -71,6 +71,21 @@ def test_the_map_counts_what_the_cache_holds(translated: Control) -> None:
     assert len(frames.rows) == CACHE_FRAMES
 
 
+def test_the_graph_joins_fragments_as_their_exits_do(translated: Control) -> None:
+    vm = translated.world.host.tenants["alpha"]
+    assert isinstance(vm, Vm)
+    cache = vm.engine.cache  # type: ignore[attr-defined]  # binary translation has one
+    graph = card(translated, "block-graph").body[0]
+    assert isinstance(graph, DiagramView)
+    ids = {shape.id for shape in graph.shapes if isinstance(shape, Box)}
+    arrows = [shape for shape in graph.shapes if isinstance(shape, Arrow)]
+    assert {arrow.end for arrow in arrows} | {arrow.start for arrow in arrows} <= ids
+    for arrow in arrows:
+        ways = cache.fragments[int(arrow.start[1:], 16)].exits
+        assert arrow.dashed == (arrow.end[0] == "x")
+        assert arrow.dashed or int(arrow.end[1:], 16) in [way.to for way in ways]
+
+
 def test_the_ways_out_are_the_exits_of_the_fragment(translated: Control) -> None:
     fragment = within(translated)
     table = card(translated, "translated-code").body[1]
