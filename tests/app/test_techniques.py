@@ -1,12 +1,14 @@
 """Every technique a shipped lesson offers can be chosen in it."""
 
+from pathlib import Path
+
 import pytest
 
 from teachvm.app.lesson_session import LessonSession
 from teachvm.lesson.catalogue import find, shipped
 from teachvm.lesson.loader import load
 from teachvm.vmm.techniques import Technique
-from tests.app.lessons import settled
+from tests.app.lessons import ready, settled
 
 
 @pytest.mark.parametrize("lesson", [entry.id for entry in shipped()])
@@ -22,3 +24,34 @@ def test_every_technique_that_is_offered_can_be_chosen_and_the_way_back_too(less
         assert session.notice is None or not session.notice.failure, session.notice
         settled(session)
         assert session.header().technique == technique.value
+
+
+UNANSWERABLE = """## One
+
+```{ask}
+id: q-none
+prompt: Which one?
+type: choice
+options:
+  - text: the first
+    when: "alpha.vcpu.ecx == 0xdead"
+  - text: the second
+    when: "alpha.vcpu.ecx == 0xbeef"
+points: 1
+```
+"""
+
+
+@pytest.mark.parametrize("technique", [None, Technique.EMULATION])
+def test_a_question_without_an_answer_is_the_lessons_mistake_only_as_the_lesson_was_written(
+    tmp_path: Path, technique: Technique | None
+) -> None:
+    session = ready(tmp_path / "lesson", UNANSWERABLE)
+    if technique is not None:
+        session.set_technique(technique)
+        settled(session)
+    session.answer("q-none", "0")
+    session.act()
+    settled(session)
+    assert session.notice is not None
+    assert session.notice.text.startswith("This beat is written for" if technique else "This lesson has a mistake:")
