@@ -125,6 +125,11 @@ class Debugging(Segmentation):
         self._touched = touched
         self.arm()
 
+    @property
+    def watched_from_outside(self) -> bool:
+        """Somebody waits for accesses, and wants to be asked after the instruction that makes one."""
+        return bool(self._outside)
+
     # ---- what the debug registers ask for ------------------------------------------------------
 
     def arm(self) -> None:

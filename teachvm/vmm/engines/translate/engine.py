@@ -131,7 +131,7 @@ class BinaryTranslation(TrapAndEmulate):
         """Let the hardware complete instructions of a program, or of translated code, which are counted one by one."""
         if not self.in_cache:
             return super().burst(limit, barriers, through=through)
-        if barriers:
+        if barriers or self.hardware.watched_from_outside:
             return 0
         first, log, late = self.clock.n, self.recorder.log, self.clock.cycles + LONGEST_CYCLES
         cursor = log.cursor
