@@ -135,6 +135,8 @@ class Session(ABC):
         why = technique.unavailable_because or ""
         if not why and technique is Technique.BARE_METAL and len(self._spec.host.vms) > 1:
             why = "Several guests share this host; bare metal runs one operating system."
+        if not why and technique is not Technique.EMULATION and self.control.world.foreign:
+            why = "This guest is code for another processor; only emulation can run it."
         return TechniqueView(technique.value, technique.short_label, technique.label, not why, why)
 
     # ---- moving --------------------------------------------------------------------------------
@@ -287,7 +289,7 @@ class Session(ABC):
         if technique is self.technique:
             return
         self.stop()
-        self._rebuild(self.control.world.spec.with_technique(technique))
+        self._rebuild(self.control.world.run_by(technique))
 
     def set_paging(self, name: str) -> None:
         """Let the guests' addresses be translated another way from this moment on; the guests go on as they are."""

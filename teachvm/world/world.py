@@ -105,6 +105,20 @@ class World:
         """Whether an exception the processor raises is the guest's own business: nobody below, or non-root mode."""
         return self.spec.host.vms[0].technique in (Technique.BARE_METAL, Technique.HARDWARE_ASSIST)
 
+    @property
+    def foreign(self) -> bool:
+        """Whether every guest is for another processor, so that only emulation can run them."""
+        return all(guest.image.riscv for guest in self.guests.values())
+
+    def run_by(self, technique: Technique) -> WorldSpec:
+        """What the same world would be with its guests run another way; those for another processor stay emulated."""
+        spec = self.spec
+        stay = {guest.spec.name for guest in self.guests.values() if guest.image.riscv}
+        for vm in spec.host.vms:
+            if vm.name not in stay:
+                spec = spec.with_technique(technique, vm.name)
+        return spec
+
     def unit(self) -> bool:
         """Execute until one instruction is complete, or one idle hop; False when nothing can run any more."""
         clock, host = self.recorder.clock, self.host

@@ -55,3 +55,11 @@ def test_a_question_without_an_answer_is_the_lessons_mistake_only_as_the_lesson_
     settled(session)
     assert session.notice is not None
     assert session.notice.text.startswith("This beat is written for" if technique else "This lesson has a mistake:")
+
+
+def test_a_guest_for_another_processor_stays_emulated_whatever_is_chosen_for_its_neighbour() -> None:
+    session = settled(LessonSession(load(find("emulation-or-virtualization"))))
+    session.set_technique(Technique.HARDWARE_ASSIST)
+    settled(session)
+    techniques = {vm.name: vm.technique for vm in session.control.world.spec.host.vms}
+    assert techniques == {"alpha": Technique.HARDWARE_ASSIST, "gamma": Technique.EMULATION}

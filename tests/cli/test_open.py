@@ -42,7 +42,7 @@ def test_without_a_lesson_the_library_is_listed_and_the_first_lesson_is_the_defa
     done = teachvm("--terminal")
     assert (done.code, done.err) == (0, "")
     assert "Trap and emulate" in done.out.split("Which lesson")[0]
-    assert "Lesson 2: " in done.out
+    assert "Lesson 1: " in done.out
 
 
 def test_an_answer_is_judged(teachvm: Command, typed: Callable[[str], None]) -> None:
