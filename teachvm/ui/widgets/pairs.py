@@ -64,25 +64,29 @@ class PairsTable(Canvas):
         names = max((fonts.width(row.name, fonts.MONO) for row in rows), default=0.0)
         many = max((len(row.cells) for row in rows), default=1)
         first = PAD + max(names, 44.0) + GAP
-        needs = [self._need(rows, at) for at in range(many)]
-        spare = max(0.0, width - PAD / 2 - first - sum(needs))
         edges = [first]
-        for need in needs:
-            edges.append(edges[-1] + need + spare / many)
-        if sum(needs) > width - PAD / 2 - first and many:
-            # Too little room: everybody gives way in proportion.
-            share = max(30.0 * many, width - PAD / 2 - first) / sum(needs)
-            edges = [first]
-            for need in needs:
-                edges.append(edges[-1] + need * share)
+        for wide in self._widths(rows, many, width - PAD / 2 - first):
+            edges.append(edges[-1] + wide)
         return edges
 
-    def _need(self, rows: list[Pair], at: int) -> float:
+    def _widths(self, rows: list[Pair], many: int, room: float) -> list[float]:
+        """Widths of the value columns; where room is short headings give way before values, then all in proportion."""
+        values = [self._value(rows, at) + GAP for at in range(many)]
+        needs = [max(value, self._heading(at) + GAP) for at, value in enumerate(values)]
+        if sum(needs) <= room:
+            return [need + (room - sum(needs)) / many for need in needs]
+        if sum(values) <= room:
+            share = (room - sum(values)) / (sum(needs) - sum(values))
+            return [value + (need - value) * share for value, need in zip(values, needs, strict=True)]
+        return [value * max(30.0 * many, room) / sum(values) for value in values]
+
+    def _value(self, rows: list[Pair], at: int) -> float:
         texts = (row.cells[at] for row in rows if at < len(row.cells))
-        cells = max((fonts.width(cell.text, fonts.MONO_STRONG) for cell in texts), default=0.0)
+        return max((fonts.width(cell.text, fonts.MONO_STRONG) for cell in texts), default=0.0)
+
+    def _heading(self, at: int) -> float:
         heads = (section.headings[at].upper() for section in self._view.sections if at < len(section.headings))
-        heading = max((fonts.width(text, fonts.CAPTION_STRONG) for text in heads), default=0.0)
-        return max(cells, heading) + GAP
+        return max((fonts.width(text, fonts.CAPTION_STRONG) for text in heads), default=0.0)
 
     def _section(
         self, section: PairSection, y: float, width: float, edges: list[float], marks: list[Mark], spots: list[Spot]
