@@ -27,6 +27,9 @@ WORLDS: dict[str, tuple[Sample, Technique, int]] = {
     "tinyos on bare metal": (TINYOS, Technique.BARE_METAL, 1),
     "tinyos in a VM": (TINYOS, Technique.TRAP_AND_EMULATE, 1),
     "a kernel on bare metal": (EVERYTHING, Technique.BARE_METAL, 1),
+    "tinyos translated": (TINYOS, Technique.BINARY_TRANSLATION, 1),
+    "tinyos under hardware assist": (TINYOS, Technique.HARDWARE_ASSIST, 1),
+    "tinyos emulated": (TINYOS, Technique.EMULATION, 1),
     "a kernel in two VMs": (EVERYTHING, Technique.TRAP_AND_EMULATE, 2),
 }
 
