@@ -113,6 +113,18 @@ def test_iterations_before_a_fault_are_done_and_the_fault_comes_alone(pc: Pc) ->
     assert pc.cpu.regs[ECX] == 0x10
 
 
+@pytest.mark.parametrize("source", ["rep stosd", "rep movsd", "rep lodsd", "repne scasd", "repe cmpsd"])
+@pytest.mark.parametrize("down", [False, True])
+def test_a_fault_names_the_first_element_of_a_run_whichever_way_it_goes(pc: Pc, source: str, down: bool) -> None:
+    pc.identity_paging()
+    for page in (FROM, TO):
+        pc.set_page(page, 0)
+    start(pc, source, ecx=0x20, esi=FROM + 0x800, edi=TO + 0x800)
+    pc.cpu.eflags |= DF if down else 0
+    first = TO + 0x800 if source in ("rep stosd", "repne scasd") else FROM + 0x800
+    assert (pc.until_handler().vector, pc.cpu.cr2, pc.cpu.regs[ECX]) == (14, first, 0x20)
+
+
 def test_an_element_across_a_missing_page_is_not_begun(pc: Pc) -> None:
     pc.identity_paging()
     pc.set_page(TO + 0x1000, 0)

@@ -287,5 +287,6 @@ def _frame(cpu: Cpu, memory: Memory, count: int, access: Access) -> int | None:
     linear = segment.base + lowest & MASK32
     if (linear & PAGE - 1) + size > PAGE:
         return None
-    phys = cpu.translate(linear, access, cpu.cpl == 3)
+    # The first element is what a fault names; downwards it is the highest.
+    phys = cpu.translate(linear + offset - lowest, access, cpu.cpl == 3) - (offset - lowest)
     return phys if cpu.is_ram(phys) and not cpu.watches(linear) else None
