@@ -19,7 +19,7 @@ from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
 
 SLICE_S = 0.008
-FAST_VIEWS_S = 0.05
+FAST_VIEWS_S = 1 / 30
 MAX_VIEWS_S = 0.5
 """Seconds between two paintings while running Fast, and Max."""
 
