@@ -131,11 +131,34 @@ class ShadowGdt:
         held = Segment.unpack(selector, self.region.slot(index))
         if not held.present or (eip is not None and eip > held.limit):
             return False
-        return self.descriptor(selector) == virtual
+        return reversible(virtual, self.copy[index * DESCRIPTOR_SIZE : (index + 1) * DESCRIPTOR_SIZE])
 
     def descriptor(self, selector: int) -> Segment:
         """What the guest's register holds after the hardware loaded a selector from the real GDT by itself."""
         return guest_descriptor(self.copy, selector)
+
+
+def reversible(segment: Segment, raw: bytes | None) -> bool:
+    """Whether loading the selector of a segment register again would give the hidden part it holds.
+
+    A register is *nonreversible* when its descriptor in memory was changed after it was loaded, or when it was loaded
+    from another table, or in another mode. The processor goes on with the hidden part; nothing else stands for it.
+
+    Args:
+        segment: The register.
+        raw: The eight bytes its selector names now; None if there are none.
+
+    Source: Bugnion et al., TOCS 30(4) 2012 (shadowed and cached descriptors).
+    """
+    if is_null(segment.selector):
+        return not segment.present
+    if raw is None:
+        return False
+    stored = Segment.unpack(segment.selector, raw)
+    # The processor sets the accessed bit in memory as it loads; whether it is set there makes no difference.
+    aside = 0 if stored.is_system else ACCESSED
+    held = segment.base, segment.limit, segment.access | aside
+    return held == (stored.base, stored.limit, stored.access | aside)
 
 
 def guest_descriptor(table: bytes, selector: int) -> Segment:

@@ -161,11 +161,7 @@ class BlockColumn(QScrollArea):
         """Give every block its height; what is left over goes to those that fill."""
         width, room = self.viewport().width(), self.viewport().height()
         needs = [self._need(widget, width) for widget in self.blocks]
-        spare = max(0, room - sum(needs))
-        fillers = [at for at, widget in enumerate(self.blocks) if getattr(widget, "fills", False)]
-        for order, at in enumerate(fillers):
-            share = spare * (order + 1) // len(fillers) - spare * order // len(fillers)
-            needs[at] += min(share, max(0, self._most(self.blocks[at]) - needs[at]))
+        self._share_out(needs, max(0, room - sum(needs)))
         total = sum(needs)
         self._stack.resize(QSize(width, max(total, room)))
         y = 0
@@ -173,6 +169,16 @@ class BlockColumn(QScrollArea):
             widget.setGeometry(0, y, width, need)
             y += need
         self.verticalScrollBar().setSingleStep(self.look.px(26))
+
+    def _share_out(self, needs: list[int], spare: int) -> None:
+        """Divide what is left over among the blocks that fill; what one has no use for goes to the others."""
+        most = {at: self._most(each) for at, each in enumerate(self.blocks) if getattr(each, "fills", False)}
+        while spare > 0 and (able := [at for at in most if needs[at] < most[at]]):
+            for order, at in enumerate(able):
+                share = -(-spare // (len(able) - order))
+                given = min(share, most[at] - needs[at])
+                needs[at] += given
+                spare -= given
 
     def _most(self, widget: QWidget) -> int:
         """Widget height beyond which a block that fills has no use for more."""

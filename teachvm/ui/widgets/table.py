@@ -31,6 +31,10 @@ PAD = 8.0
 EDGE = 16.0
 """Room before the first column: where a card's title begins."""
 TITLE_HIGH = 30.0
+HEADING_HIGH = 32.0
+ANY_HEIGHT = 1 << 20
+FOOT = 14.0
+"""Room below the last row, where a bar for scrolling sideways may stand."""
 MOST_SHOWN = 4
 """Rows a table insists on; it is given what its card has left, and scrolls the rest."""
 
@@ -249,7 +253,18 @@ class Table(QWidget):
 
     def least_height(self) -> float:
         """Room for the heading and a few rows, in layout pixels."""
-        return (TITLE_HIGH if self._view.title else 0.0) + 32.0 + ROW * min(max(len(self._view.rows), 2), MOST_SHOWN)
+        return (
+            (TITLE_HIGH if self._view.title else 0.0)
+            + HEADING_HIGH
+            + ROW * min(max(len(self._view.rows), 2), MOST_SHOWN)
+        )
+
+    def most_height(self) -> float:
+        """Room for every row; for what is said in their place, any."""
+        if not self._view.rows:
+            return float(ANY_HEIGHT)
+        title = TITLE_HIGH if self._view.title else 0.0
+        return title + HEADING_HIGH + ROW * len(self._view.rows) + FOOT
 
     def height_at(self, _width: int) -> int:
         """Widget height it asks for."""
