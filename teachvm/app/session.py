@@ -132,8 +132,8 @@ class Session(ABC):
         return tuple(TechniqueView(each.name, each.short_label, each.label, True, each.explanation) for each in CHOICES)
 
     def _technique_view(self, technique: Technique) -> TechniqueView:
-        why = technique.unavailable_because or ""
-        if not why and technique is Technique.BARE_METAL and len(self._spec.host.vms) > 1:
+        why = ""
+        if technique is Technique.BARE_METAL and len(self._spec.host.vms) > 1:
             why = "Several guests share this host; bare metal runs one operating system."
         if not why and technique is not Technique.EMULATION and self.control.world.foreign:
             why = "This guest is code for another processor; only emulation can run it."

@@ -78,7 +78,6 @@ def _techniques() -> Iterator[Row]:
             "short_label": technique.short_label,
             "explanation": technique.explanation,
             "key": f"Alt+{technique.number}",
-            "available": technique.available,
         }
 
 

@@ -15,7 +15,7 @@ from teachvm.world.spec import MAX_GUEST_MEMORY_BYTES, MAX_VMS, MIB
 if TYPE_CHECKING:
     from teachvm.app.headless import Wishes
 
-BUILT = ", ".join(technique.value for technique in Technique if technique.available)
+TECHNIQUES = ", ".join(technique.value for technique in Technique)
 YEARS = ", ".join(str(preset.year) for preset in PRESETS.values())
 LARGEST_MIB = MAX_GUEST_MEMORY_BYTES // MIB
 
@@ -47,7 +47,7 @@ def guest_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="How shadow tables are kept in step: noncaching, caching or unsync.",
         ),
         click.option("--exits", metavar="YEAR", help=f"Price exits as processors of a year did: {YEARS}."),
-        click.option("--technique", metavar="T", help=f"Run every guest this way: {BUILT}."),
+        click.option("--technique", metavar="T", help=f"Run every guest this way: {TECHNIQUES}."),
     ):
         command = option(command)
     return command

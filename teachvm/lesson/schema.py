@@ -97,10 +97,7 @@ def _identifier(value: str) -> str:
 
 
 def _technique(value: object) -> Technique:
-    choice = Technique(_word(value, [technique.value for technique in Technique]))
-    if not choice.available:
-        raise wrong(f"'{choice.value}' is not in this version yet")
-    return choice
+    return Technique(_word(value, [technique.value for technique in Technique]))
 
 
 def _paging(value: object) -> Paging:

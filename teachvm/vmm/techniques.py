@@ -80,21 +80,11 @@ class Technique(Enum):
         return list(Technique).index(self) + 1
 
     @property
-    def available(self) -> bool:
-        """Whether this version can run a guest this way."""
-        return self in _BUILT
-
-    @property
     def pagings(self) -> tuple[Paging, ...]:
         """Who may translate guest-physical addresses under this technique; the first is what it does unasked."""
         if self is Technique.HARDWARE_ASSIST:
             return (Paging.SHADOW, Paging.NESTED)
         return () if self in (Technique.BARE_METAL, Technique.EMULATION) else (Paging.SHADOW,)
-
-    @property
-    def unavailable_because(self) -> str | None:
-        """The sentence a disabled button shows; None where the technique is available."""
-        return None if self.available else f"{self.label} is not in this version yet."
 
 
 class Paging(Enum):
@@ -179,18 +169,6 @@ CHOICES: Final = (
 )
 """Who can translate under hardware assist, in the order of the switch."""
 
-
-_BUILT: Final = frozenset(
-    (
-        Technique.BARE_METAL,
-        Technique.TRAP_AND_EMULATE,
-        Technique.BINARY_TRANSLATION,
-        Technique.HARDWARE_ASSIST,
-        Technique.PARAVIRTUAL,
-        Technique.EMULATION,
-    )
-)
-"""The techniques this version can run a guest by."""
 
 _TEXT: Final[dict[Technique, tuple[str, str, str]]] = {
     Technique.BARE_METAL: (

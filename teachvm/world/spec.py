@@ -122,8 +122,6 @@ def check(spec: WorldSpec) -> None:
             raise SpecError(f"{vm.name} cannot have {vm.memory_bytes} bytes of memory: whole pages, at most 256 MiB")
         if vm.paging is Paging.NESTED and vm.paging not in vm.technique.pagings:
             raise SpecError(f"{vm.name}: nested page tables need technique {Technique.HARDWARE_ASSIST.value}")
-        if not vm.technique.available:
-            raise SpecError(f"technique {vm.technique.value} is not in this version yet")
     needed = sum(vm.memory_bytes for vm in host.vms) + (0 if bare else VMM_RESERVE_BYTES * len(host.vms))
     if needed > host.memory_bytes:
         raise SpecError(

@@ -39,7 +39,7 @@ letter:  dd 'a'
 rare:    dd 0
 """
 
-BUILT = tuple(each for each in Technique if each.available and each is not Technique.PARAVIRTUAL)
+BUILT = tuple(each for each in Technique if each is not Technique.PARAVIRTUAL)
 """What can run a guest that was built for a machine."""
 
 

@@ -27,7 +27,7 @@ def tickers() -> SideBySide:
 
 
 def test_each_technique_has_the_run_it_would_have_alone(tickers: SideBySide) -> None:
-    assert [each.technique for each in tickers.runs] == [each for each in Technique if each.available]
+    assert [each.technique for each in tickers.runs] == list(Technique)
     for each in tickers.runs:
         report = run(alone("tinyos", wishes=Wishes(each.technique)), None, limit=LIMIT)
         assert [each.console] == list(report.console.values())

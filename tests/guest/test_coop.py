@@ -44,7 +44,7 @@ lunch: no such command; help lists them
 coop> halt
 halted
 """
-DIRECT = [each for each in Technique if each.available and each is not Technique.PARAVIRTUAL]
+DIRECT = [each for each in Technique if each is not Technique.PARAVIRTUAL]
 
 
 def test_the_script_is_done_and_the_machine_halted() -> None:

@@ -364,12 +364,12 @@ ALL = {
 TECHNIQUES = tuple(
     TechniqueView(name, label, label, why == "", why)
     for name, label, why in (
-        ("bare-metal", "Bare", ""),
+        ("bare-metal", "Bare", "Several guests share this host; bare metal runs one operating system."),
         ("trap-and-emulate", "Trap", ""),
-        ("binary-translation", "Translate", "Binary translation is not in this version yet."),
-        ("hardware-assist", "VT-x", "Hardware assist is not in this version yet."),
-        ("paravirtual", "Para", "Paravirtualization is not in this version yet."),
-        ("emulation", "Emulate", "Emulation is not in this version yet."),
+        ("binary-translation", "Translate", ""),
+        ("hardware-assist", "VT-x", ""),
+        ("paravirtual", "Para", ""),
+        ("emulation", "Emulate", ""),
     )
 )
 HEADER = HeaderView(

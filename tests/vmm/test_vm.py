@@ -31,9 +31,9 @@ def test_guest_time_counts_the_guest_s_own_instructions_and_nothing_else() -> No
     assert room.clock.cycles > 3 * 2000
 
 
-def test_every_technique_that_is_available_in_a_vm_has_an_engine() -> None:
+def test_every_technique_of_a_vm_has_an_engine() -> None:
     for technique in Technique:
-        if technique.available and technique is not Technique.BARE_METAL:
+        if technique is not Technique.BARE_METAL:
             assert Room("nop", technique=technique).vm.engine.technique is technique
 
 

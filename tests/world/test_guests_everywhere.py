@@ -17,7 +17,7 @@ Programs = tuple[tuple[str, int], ...]
 WAYS = tuple(
     (technique, paging)
     for technique in Technique
-    if technique.available and technique is not Technique.BARE_METAL
+    if technique is not Technique.BARE_METAL
     for paging in technique.pagings or (Paging.SHADOW,)
 )
 SAMPLE: dict[str, tuple[str, Programs]] = {

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from teachvm.app.drawing import Arrow, Box, DiagramView, Shape
 from teachvm.app.notation import count, hex32, plural
-from teachvm.app.presentation import CardView, NoteView
-from teachvm.app.presenters.translated_code import chosen, why_not
+from teachvm.app.presentation import CardView
+from teachvm.app.presenters.translated_code import opened_cache
 from teachvm.app.scene import Scene, scene_of
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.wording import Badge, Place, Role, Span, Tip
@@ -29,15 +29,10 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     """The fragment in use, lit, among those that lead to it and that it leads to, with how often each was executed."""
     del before
     scene = scene_of(now)
-    path = f"{scene.vm}.cache"
-    if path not in now:
-        return CardView((Span(scene.technique.label, "dim"),), (NoteView((Span(why_not(scene)),), "info"),))
-    cache: Any = now.state(path)
-    fragments: dict[int, Fragment] = dict(cache.fragments)
-    root = chosen(scene, fragments)
-    if root is None:
-        text = "The cache is empty: nothing of the kernel has been executed yet, so nothing was translated."
-        return CardView((Span("0 fragments", "dim"),), (NoteView((Span(text),), "info"),))
+    opened = opened_cache(scene)
+    if isinstance(opened, CardView):
+        return opened
+    cache, fragments, root = opened
     pending = sum(way.state is ExitState.CONTINUATION for each in fragments.values() for way in each.exits)
     subtitle = f"{plural(len(fragments), 'fragment')} · {count(pending)} ways out not translated yet"
     return CardView((Span(subtitle, "dim"),), (_graph(scene, fragments, root, dict(cache.executed)),), _LEGEND)

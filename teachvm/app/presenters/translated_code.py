@@ -49,15 +49,10 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     """The fragment the hardware is in, or was in last; the instruction it is at is lit on both sides."""
     del before
     scene = scene_of(now)
-    path = f"{scene.vm}.cache"
-    if path not in now:
-        return CardView((Span(scene.technique.label, "dim"),), (NoteView((Span(why_not(scene)),), "info"),))
-    cache: Any = now.state(path)
-    fragments: dict[int, Fragment] = dict(cache.fragments)
-    fragment = chosen(scene, fragments)
-    if fragment is None:
-        text = "The cache is empty: nothing of the kernel has been executed yet, so nothing was translated."
-        return CardView((Span("0 fragments", "dim"),), (NoteView((Span(text),), "info"),))
+    opened = opened_cache(scene)
+    if isinstance(opened, CardView):
+        return opened
+    cache, fragments, fragment = opened
     executed = dict(cache.executed).get(fragment.start, 0)
     subtitle = (
         Span("unit ", "dim"),
@@ -66,6 +61,20 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
         Span(f"{plural(len(fragments), 'fragment')} in the cache", "dim"),
     )
     return CardView(subtitle, (_picture(scene, fragment), _exits(scene, fragment)), _LEGEND)
+
+
+def opened_cache(scene: Scene) -> tuple[Any, dict[int, Fragment], Fragment] | CardView:
+    """The translation cache, its fragments by address, and the one in use; what is said where there is none."""
+    path = f"{scene.vm}.cache"
+    if path not in scene.snapshot:
+        return CardView((Span(scene.technique.label, "dim"),), (NoteView((Span(why_not(scene)),), "info"),))
+    cache: Any = scene.snapshot.state(path)
+    fragments: dict[int, Fragment] = dict(cache.fragments)
+    fragment = chosen(scene, fragments)
+    if fragment is None:
+        text = "The cache is empty: nothing of the kernel has been executed yet, so nothing was translated."
+        return CardView((Span("0 fragments", "dim"),), (NoteView((Span(text),), "info"),))
+    return cache, fragments, fragment
 
 
 def why_not(scene: Scene) -> str:

@@ -48,7 +48,7 @@ def measure_runs(seconds: float) -> list[dict[str, Any]]:
 
     offscreen()
     rows: list[dict[str, Any]] = []
-    for technique in filter(lambda each: each.available, Technique):
+    for technique in Technique:
         for name in HOSTILE:
             figures = measure_run(f"{name}{SOURCE_SUFFIX}", FOLDER, Wishes(technique=technique), seconds)
             if figures is not None:

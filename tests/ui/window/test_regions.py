@@ -68,20 +68,20 @@ def test_the_transport_does_not_move_while_running(header: Header) -> None:
 
 def test_an_unavailable_technique_says_why(header: Header) -> None:
     buttons = {button.objectName(): button for button in header.technique._buttons}
-    barred = buttons["technique-emulation"]
+    barred = buttons["technique-bare-metal"]
     assert not barred.isEnabled()
-    assert "not in this version yet" in barred.toolTip()
-    assert "Alt+6" in barred.toolTip()
+    assert "Several guests" in barred.toolTip()
+    assert "Alt+1" in barred.toolTip()
     assert buttons["technique-trap-and-emulate"].isChecked()
 
 
 def test_choosing_a_technique_waits_for_the_session(header: Header, qtbot: QtBot) -> None:
     buttons = {button.objectName(): button for button in header.technique._buttons}
     with qtbot.waitSignal(header.technique.chosen) as chosen:
-        buttons["technique-bare-metal"].click()
-    assert chosen.args == ["bare-metal"]
+        buttons["technique-binary-translation"].click()
+    assert chosen.args == ["binary-translation"]
     assert buttons["technique-trap-and-emulate"].isChecked()
-    assert not buttons["technique-bare-metal"].isChecked()
+    assert not buttons["technique-binary-translation"].isChecked()
 
 
 def test_a_beats_dot_leads_to_it(header: Header, qtbot: QtBot) -> None:

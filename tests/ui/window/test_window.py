@@ -24,7 +24,6 @@ from teachvm.ui.theme.tokens import THEME_NAMES
 from teachvm.ui.widgets.table import Table
 from teachvm.ui.window import lesson_page
 from teachvm.ui.window.main_window import MainWindow
-from teachvm.vmm.techniques import Technique
 from tests.ui.checks import problems, unnamed
 from tests.ui.window.conftest import settle
 
@@ -202,15 +201,6 @@ def test_the_lesson_goes_on_where_it_was_left(opened: MainWindow, qtbot: QtBot, 
     again.library.resume.click()
     settle(again)
     assert bridge_of(again).session.run.beat == 1
-
-
-@pytest.mark.parametrize("technique", [each for each in Technique if not each.available])
-def test_an_unavailable_technique_changes_nothing(opened: MainWindow, qtbot: QtBot, technique: Technique) -> None:
-    before = at(opened), bridge_of(opened).session.header().technique
-    press(opened, qtbot, f"technique-{technique.value}")
-    assert (at(opened), bridge_of(opened).session.header().technique) == before
-    assert opened.page.banner.isVisible()
-    assert "not in this version" in opened.page.banner.text.text()
 
 
 def test_the_technique_is_switched_by_key(opened: MainWindow, qtbot: QtBot) -> None:
