@@ -182,9 +182,7 @@ class Session(ABC):
             keep_going: False when the slice's time is over; the caller has the clock.
         """
         if self.control.running is not None:
-            self.control.work(keep_going)
-            # Told a slice at a time: all of it at the next picture would take longer than a frame.
-            chronicle_of(self.control.world)
+            self.control.work(lambda: self._told() and keep_going())
             self._moved()
         elif self._comparison is not None:
             said = self._comparison.advance(keep_going)
@@ -197,6 +195,11 @@ class Session(ABC):
         elif self._errand is not None:
             self._run_errand(self._errand, keep_going)
         return self.running
+
+    def _told(self) -> bool:
+        """Read what a run recorded while its slice lasts: all of it at the next picture would take a frame."""
+        chronicle_of(self.control.world)
+        return True
 
     def save_recording(self, path: Path) -> None:
         """Write everything up to here as a recording; the notice says what came of it."""

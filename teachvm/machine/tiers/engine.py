@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 HOT: Final = 40
 """Arrivals at an address before a region is compiled there."""
+REST: Final = 64
+"""Arrivals at code not compiled after a region was compiled until the next one may be: one takes ten milliseconds, and
+whoever waits for a slice of a run to end should not wait for many."""
 OFTEN: Final = 16
 """Times one instruction leaves, for storing beside code or not aligned, before it is compiled to look closer."""
 Noted = tuple[list[Segment], int, tuple["Near", ...]]
@@ -34,8 +37,8 @@ MOST_TRAITS: Final = 1 << 14
 """Instructions whose traits are remembered, and sets of segments."""
 MOST_SINGLE: Final = 64
 """Instructions executed by tier 0 between compiled code before somebody is asked whether to go on."""
-MOST_PASSAGES: Final = 512
-"""The same of passages, which take less long."""
+MOST_PASSAGES: Final = 128
+"""The same of passages, which take less long, but record facts that somebody reads."""
 COLD: Final = -1
 """Marks an address at which nothing can be compiled."""
 FIRST_FAR: Final = 0xFFC0_0000
@@ -93,6 +96,7 @@ class Tiers:
         self._enough = False
         """Something was compiled in this burst, or an interrupt may be accepted: somebody else is next."""
         self._passages = MOST_PASSAGES
+        self._resting = 0
         self._traits: dict[tuple[Operation, int], Traits | None] = {}
 
     def run(self, limit: int, barriers: frozenset[int] = NO_BARRIERS) -> int:
@@ -317,10 +321,11 @@ class Tiers:
         found = page.regions.get((eip, mode))
         if not isinstance(found, Region) and found != COLD:
             heat = page.regions[eip, mode] = (found or 0) + 1
-            if heat < HOT:
+            if heat < HOT or self._resting:
+                self._resting = max(0, self._resting - 1)
                 return None
             made = self._compile(eip, frame, page)
-            self._enough = True
+            self._enough, self._resting = True, REST
             found = page.regions[eip, mode] = COLD if made is None else made
         near[eip] = found if isinstance(found, Region) else page.ops[1].get(eip & 0xFFF)
         return near[eip]

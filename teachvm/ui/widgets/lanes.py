@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy
 
-from teachvm.app.notation import count
+from teachvm.app.notation import count, plural
 from teachvm.app.presentation import Branch, Lane, LanesView, Notch, Stretch, Tip
 from teachvm.trace.moment import Moment
 from teachvm.ui.theme import fonts
@@ -29,6 +29,10 @@ MOST = 3000
 """Stretches painted at once; a wider span is not offered."""
 BAR = 0.85
 """Opacity of a bar."""
+CROWDED = 2.0
+"""Layout pixels between two traps below which they are painted as one."""
+CROWD = 0.55
+"""Opacity of what joins the lanes of several traps."""
 
 
 class Lanes(Canvas):
@@ -45,6 +49,7 @@ class Lanes(Canvas):
         self.span = TimeSpan()
         self._marks: list[Mark] = []
         self._spots: list[Spot] = []
+        self._traps: list[tuple[Spot, Notch]] = []
         self._dragging = ""
 
     def show_block(self, view: LanesView) -> None:
@@ -104,7 +109,7 @@ class Lanes(Canvas):
 
     def compose(self, width: float, height: float) -> Picture:
         """Set lanes, bars, notches, the part not run yet, the axis and the playhead."""
-        self._marks, self._spots = [], []
+        self._marks, self._spots, self._traps = [], [], []
         view = self._view
         room = width - NAMES - RIGHT
         if room < 40 or not view.lanes:
@@ -177,23 +182,37 @@ class Lanes(Canvas):
         self._marks.append(Wire(((x, top), (x, bottom)), "faint", 1.0))
 
     def _notches(self, width: float, pitch: float) -> None:
+        """Set the traps in sight; those that stand closer than can be told apart, from one lane to another, are one."""
         notches = self._view.notches
         first = bisect_left(notches, self.span.start, key=lambda notch: notch.cycle)
         last = bisect_right(notches, self.span.stop, key=lambda notch: notch.cycle)
-        seen = float("-inf")
+        crowds: dict[tuple[int, int], list[Notch]] = {}
+        near = CROWDED / (width - NAMES - RIGHT) * self.span.length
         for notch in notches[max(first, last - MOST) : last]:
-            x = self._x(notch.cycle, width)
-            if x - seen < 0.75:
-                continue
-            seen = x
-            self._notch(notch, x, pitch)
+            crowd = crowds.setdefault((notch.source, notch.target), [])
+            if crowd and notch.cycle - crowd[-1].cycle >= near:
+                self._crowd(crowd, width, pitch)
+                crowd.clear()
+            crowd.append(notch)
+        for crowd in crowds.values():
+            self._crowd(crowd, width, pitch)
 
-    def _notch(self, notch: Notch, x: float, pitch: float) -> None:
+    def _crowd(self, crowd: list[Notch], width: float, pitch: float) -> None:
+        notch, last = crowd[0], crowd[-1]
+        x, end = self._x(notch.cycle, width), self._x(last.cycle, width)
         top, bottom = TOP + (notch.source + 0.5) * pitch, TOP + (notch.target + 0.5) * pitch
-        self._marks.append(Wire(((x, top), (x, bottom)), notch.role, 2.0))
-        self._marks.append(Area(x - 3.5, top - 3.5, 7, 7, notch.role, radius=3.5))
-        tip = Tip(notch.text, f"at cycle {count(notch.cycle)}, instruction {count(notch.at.n)}: click to go there")
-        self._spots.append(Spot(x - 5, min(top, bottom) - 4, 10, abs(bottom - top) + 8, tip, name=notch.text))
+        said, where = notch.text, f"at cycle {count(notch.cycle)}, instruction {count(notch.at.n)}: click to go there"
+        if len(crowd) == 1:
+            self._marks.append(Wire(((x, top), (x, bottom)), notch.role, 2.0))
+        else:
+            high = abs(bottom - top)
+            self._marks.append(Area(x - 1, min(top, bottom), end - x + 2, high, notch.role, CROWD, base="card"))
+            said = plural(len(crowd), "trap")
+            where = f"cycles {count(notch.cycle)} to {count(last.cycle)}: press Ctrl and turn the wheel to see each"
+        self._marks.append(Area(x - 3.5, top - 3.5, end - x + 7, 7, notch.role, radius=3.5))
+        spot = x - 5, min(top, bottom) - 4, end - x + 10, abs(bottom - top) + 8
+        self._spots.append(Spot(*spot, Tip(said, where), name=f"{said} {where}"))
+        self._traps.append((self._spots[-1], notch))
 
     def _branches(self, width: float, height: float) -> None:
         """Set the futures that were left behind: each leaves the present at its fork, and ends where it was seen to."""
@@ -280,7 +299,7 @@ class Lanes(Canvas):
             self.refresh()
             return
         spot = self.spot_at(point)
-        notch = next((one for one in self._view.notches if spot and one.text == spot.name and self._near(one, x)), None)
+        notch = next((one for held, one in self._traps if held is spot and self._near(one, x)), None)
         moment = notch.at if notch else self.moment_at(min(self.cycle_at(x), self._view.frontier))
         if moment is not None:
             self.sought.emit(moment)

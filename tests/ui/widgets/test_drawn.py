@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from teachvm.app.notation import count
-from teachvm.app.presentation import Branch, CardView, LanesView, Side
+from teachvm.app.presentation import Branch, CardView, LanesView, Notch, Side
 from teachvm.app.twin import twin
 from teachvm.trace.moment import Moment
 from teachvm.ui.theme.look import Look
@@ -148,6 +148,24 @@ def test_every_trap_in_sight_is_a_notch_and_what_was_not_run_says_so(look: Look,
     marks = made.picture.marks
     assert sum(isinstance(mark, Area) and mark.fill == "trap" for mark in marks) == len(view.notches)
     assert any(isinstance(mark, Words) and mark.text == "not run yet" for mark in marks)
+
+
+def test_a_storm_of_traps_is_painted_as_crowds_that_say_how_many_they_are(
+    look: Look, shown: Shower, qtbot: QtBot
+) -> None:
+    plain = samples.lanes()
+    storm = tuple(Notch(cycle, 0, 2, Moment(cycle, 1), "#PF: hidden") for cycle in range(100, 100 + 300))
+    lone = Notch(700, 0, 2, Moment(700, 1), "#GP(0): cli")
+    made = lanes(look, replace(plain, notches=(*storm, lone)))
+    shown(made, 1200, 150)
+    dots = [mark for mark in made.picture.marks if isinstance(mark, Area) and mark.fill == "trap" and mark.h == 7]
+    assert len(dots) == 2
+    said = [spot.name for spot in made.picture.spots if "trap" in spot.name or "cli" in spot.name]
+    assert said[0].startswith(f"300 traps cycles 100 to {count(399)}")
+    assert said[1].startswith("#GP(0): cli at cycle 700")
+    with qtbot.waitSignal(made.sought) as sought:
+        qtbot.mousePress(made, Qt.MouseButton.LeftButton, pos=QPoint(round(made._x(100, 1200)), 30))
+    assert sought.args == [storm[0].at]
 
 
 def test_every_future_left_behind_is_a_dashed_line_that_says_what_it_is(look: Look, shown: Shower) -> None:

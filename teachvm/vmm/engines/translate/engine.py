@@ -61,7 +61,7 @@ class BinaryTranslation(TrapAndEmulate):
     """Runs one VM by translating its kernel and running its programs directly, over shadow page tables.
 
     State: `call`, what translated code called the VMM for and has no answer to yet; `within`, the fragment the guest
-    was in when it was left last; `completed`, guest instructions completed by translated code; `calls`, answered since
+    was in when it was left last; `completed`, guest instructions completed by translated code; `entries`, made since
     the guest completed its last instruction, when it had completed `seen`.
 
     Attributes:
@@ -69,7 +69,7 @@ class BinaryTranslation(TrapAndEmulate):
     """
 
     technique = Technique.BINARY_TRANSLATION
-    STATE: ClassVar[tuple[str, ...]] = (*Monitor.STATE, "call", "within", "completed", "calls", "seen")
+    STATE: ClassVar[tuple[str, ...]] = (*Monitor.STATE, "call", "within", "completed", "entries", "seen")
     DERIVED: ClassVar[tuple[str, ...]] = (*Monitor.DERIVED, "cache", "_link", "_lookup", "_at")
 
     def __init__(self, vm: Vm) -> None:
@@ -78,7 +78,7 @@ class BinaryTranslation(TrapAndEmulate):
         self.call: Call | None = None
         self.within: int | None = None
         self.completed = 0
-        self.calls = self.seen = 0
+        self.entries = self.seen = 0
         self._link: Link | None = None
         """The exit that led to the VMM, to be chained when its target is entered."""
         self._lookup: tuple[int, int] | None = None
@@ -210,11 +210,11 @@ class BinaryTranslation(TrapAndEmulate):
     def _go_on(self) -> None:
         """Answer a call from the cache; else as after any entry."""
         call, self.call = self.call, None
-        if call is None:
-            super()._go_on()
-            return
         if self._stalls():
             self.host.give_up(self.vm)
+            return
+        if call is None:
+            super()._go_on()
             return
         self.vm.service()
         match call.kind:
@@ -234,11 +234,14 @@ class BinaryTranslation(TrapAndEmulate):
         self._link = self._lookup = None
 
     def _stalls(self) -> bool:
-        """Whether the guest only calls, and completes nothing: each call is an instruction of the hardware's own."""
+        """Whether the guest only enters the VMM, and completes nothing, though the hardware completes instructions.
+
+        Each call is one, and so is what a replaced sequence does before it faults.
+        """
         seen = self.vm.instructions
-        self.calls = self.calls + 1 if seen == self.seen else 0
+        self.entries = self.entries + 1 if seen == self.seen and not self.vcpu.cpu.halted else 0
         self.seen = seen
-        return self.calls > MOST_DELIVERIES
+        return self.entries > MOST_DELIVERIES
 
     def _open_call(self, reason: EntryReason, cost: str = "callout") -> None:
         self._open(reason, _CALLED, EntryKind.CALLOUT, cost)

@@ -57,6 +57,11 @@ def test_random_kernels_do_not_see_the_cache_go(writer: type[Writer]) -> None:
         compare_random(seed, drops=True, writer=writer)
 
 
+@pytest.mark.parametrize("seed", [1239, 1835])
+def test_a_guest_that_faults_for_ever_inside_a_replaced_sequence_is_ended(seed: int) -> None:
+    assert compare_random(seed, drops=bool(seed >> 3 & 1), writer=SensitiveWriter) == "ended"
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("part", range(8))
