@@ -43,7 +43,7 @@ class Conclusions:
         ram = cpu.ram
         if ram is None or idtr is not cpu.idtr or gdtr is not cpu.gdtr or ldtr is not cpu.ldtr or tr is not cpu.tr:
             return _NOTHING
-        return self._found if self._written == ram.forgotten else _NOTHING
+        return self._found if self._written == ram.rewritten else _NOTHING
 
     def keep(self, cpu: Registers, asked: Hashable, result: Any, *descriptors: int) -> None:
         """Keep a result.
@@ -66,9 +66,9 @@ class Conclusions:
             places.append(frame | offset)
         tables = (cpu.idtr, cpu.gdtr, cpu.ldtr, cpu.tr)
         same = all(a is b for a, b in zip(tables, self._tables, strict=True))
-        if not same or self._written != ram.forgotten or len(self._found) >= MOST:
+        if not same or self._written != ram.rewritten or len(self._found) >= MOST:
             self._found.clear()
-            self._tables, self._written = tables, ram.forgotten
+            self._tables, self._written = tables, ram.rewritten
         for place in places:
-            ram.remember_code(place, DESCRIPTOR_SIZE)
+            ram.remember_descriptor(place)
         self._found[asked] = result

@@ -13,12 +13,10 @@ from typing import ClassVar, Final
 
 from teachvm.isa.alu import DivideError
 from teachvm.isa.control import DR6_BS, DR7_GD
-from teachvm.isa.decode import MAX_LENGTH, Truncated
-from teachvm.isa.descriptors import DB_BIT, TSS_32, TSS_32_BUSY, TSS_IO_MAP
+from teachvm.isa.descriptors import TSS_32, TSS_32_BUSY, TSS_IO_MAP
 from teachvm.isa.exceptions import Vector
 from teachvm.isa.flags import IF, RF, TF, iopl
 from teachvm.isa.operands import CS
-from teachvm.machine.debugging import Debugging
 from teachvm.machine.events import ExceptionRaised, InterruptAccepted, SoftwareInterrupted
 from teachvm.machine.exceptions import (
     CpuStopped,
@@ -29,24 +27,20 @@ from teachvm.machine.exceptions import (
     general_protection,
     software_interruption,
 )
+from teachvm.machine.fetching import ATTENTION, Fetching
 from teachvm.machine.interrupts import deliver_through_idt
 from teachvm.machine.memory import PhysicalMemory
-from teachvm.machine.mmu import Access
-from teachvm.machine.operation import Operation, fetched
+from teachvm.machine.operation import Operation
 from teachvm.machine.registers import MASK32, InterruptSource, NoInterrupts, Ports
 from teachvm.machine.tiers.engine import NO_BARRIERS, Tiers
 from teachvm.machine.tlb import Tlb
 from teachvm.trace.recorder import Recorder
 from teachvm.trace.state import Registry
 
-ATTENTION: Final = TF | RF
-"""EFLAGS bits for which an instruction is executed the careful way."""
 UNLIMITED: Final = 1 << 62
 
-_NO_OPS: Final[dict[int, Operation]] = {}
 
-
-class Cpu(Debugging):
+class Cpu(Fetching):
     """An IA-32 processor of Pentium class in protected mode, without FPU.
 
     Hooks, each with a default: `deliver` is what happens to an exception or an accepted interrupt; `interrupts` is the
@@ -61,16 +55,12 @@ class Cpu(Debugging):
     """
 
     DERIVED: ClassVar[tuple[str, ...]] = (
-        *Debugging.DERIVED,
+        *Fetching.DERIVED,
         "deliver",
         "interrupts",
         "tsc",
         "budget",
         "tiers",
-        "_ops",
-        "_origin",
-        "_code",
-        "_code_cpl",
     )
 
     def __init__(
@@ -90,12 +80,6 @@ class Cpu(Debugging):
         self.interrupts: InterruptSource = NoInterrupts()
         self.tsc: Callable[[], int] = _stopped_clock
         self.budget: Callable[[], int] = _unlimited
-        # The fetch window: the decoded instructions of the page EIP was last in, by EIP - origin. Valid while CS and
-        # CPL are these and the page's translation is resident.
-        self._ops = _NO_OPS
-        self._origin = 0
-        self._code = self.segs[CS]
-        self._code_cpl = 0
         self.tiers = None if tlb is None or self._ram is None else Tiers(self, tlb, self._ram)
         if tlb is not None:
             tlb.dropped = self.forget_window
@@ -136,7 +120,7 @@ class Cpu(Debugging):
             eip = self.eip
             operation = known
             if operation is None and self.segs[CS] is self._code and self.cpl == self._code_cpl:
-                operation = self._ops.get(eip - self._origin)
+                operation = self.window.get(eip - self.window_origin)
             if operation is None:
                 if self.break_at and self._broke():
                     return 0
@@ -145,10 +129,10 @@ class Cpu(Debugging):
             cycles = operation.execute(self)
             self.eip = self.next_eip
         except Fault as fault:
-            self._raise(fault)
+            self.faulted(fault)
             return 0
         except DivideError:
-            self._raise(Fault(Vector.DE))
+            self.faulted(Fault(Vector.DE))
             return 0
         return cycles or 1
 
@@ -206,7 +190,7 @@ class Cpu(Debugging):
         self.mark(InterruptAccepted, vector=vector, eip=self.eip, cpl=self.cpl)
         self.deliver(self, Interruption(vector, None, Source.EXTERNAL, self.eip))
 
-    def _raise(self, fault: Fault) -> None:
+    def faulted(self, fault: Fault) -> None:
         """Hand a fault of the present instruction to `deliver`."""
         self.trap_pending = False
         if fault.cr2 is not None:
@@ -220,91 +204,11 @@ class Cpu(Debugging):
         if self.stopped is not None:
             raise CpuStopped(self.stopped, self.stop_detail)
 
-    # ---- fetch ---------------------------------------------------------------------------------
-
-    def _fetch(self, eip: int) -> Operation:
-        """The instruction at CS:EIP, with the checks and the page walks of its fetch.
-
-        Raises:
-            Fault: #GP(0) outside the code segment or over 15 bytes, #UD, #PF.
-        """
-        code = self.segs[CS]
-        room = code.limit - eip + 1
-        if room <= 0:
-            raise general_protection()
-        linear = code.base + eip & MASK32
-        phys = self.translate(linear, Access.FETCH, self.cpl == 3)
-        bits = 32 if code.access & DB_BIT else 16
-        ram = self._ram
-        if ram is None or phys >= ram.size:
-            return self._decode(linear, phys, room, bits)
-        offset = phys & 0xFFF
-        ops: dict[int, Operation] = ram.code_page(phys >> 12).ops[bits == 32]
-        operation = ops.get(offset)
-        if operation is None:
-            operation = self._decode(linear, phys, room, bits)
-            if offset + operation.length <= 0x1000:
-                ops[offset] = operation
-                ram.remember_code(phys, operation.length)
-        elif operation.length > room:
-            raise general_protection()
-        if self.tlb is not None and not self.break_at and code.limit >= eip - offset + 0xFFF:
-            self._ops, self._origin = ops, eip - offset
-            self._code, self._code_cpl = code, self.cpl
-        return operation
-
-    def _decode(self, linear: int, phys: int, room: int, bits: int) -> Operation:
-        """Decode the bytes at a fetched address, reading on in the next page only if the instruction needs it.
-
-        Args:
-            linear: Where the instruction starts.
-            phys: The same, translated.
-            room: Bytes up to the segment limit.
-            bits: 16 or 32, by CS.D.
-
-        Raises:
-            Fault: #UD, #GP(0), #PF for the second page.
-        """
-        wanted = min(MAX_LENGTH, room)
-        here = min(wanted, 0x1000 - (phys & 0xFFF))
-        code = self._code_bytes(phys, here)
-        try:
-            return fetched(code, bits, self.cr0)
-        except Truncated:
-            if here == wanted:
-                raise general_protection() from None
-        second = self.translate(linear + here & MASK32, Access.FETCH, self.cpl == 3)
-        code += self._code_bytes(second, wanted - here)
-        try:
-            return fetched(code, bits, self.cr0)
-        except Truncated:
-            raise general_protection() from None
-
-    def operation_at(self, phys: int, room: int) -> Operation | None:
-        """The instruction that lies in RAM at a physical address, for compilers; None if it is none or longer.
-
-        Args:
-            phys: Where it starts.
-            room: Bytes it may have.
-        """
-        try:
-            return fetched(self._code_bytes(phys, min(room, MAX_LENGTH)), 32)
-        except (Truncated, Fault):
-            return None
-
-    def _code_bytes(self, phys: int, count: int) -> bytes:
-        ram = self._ram
-        if ram is not None and phys < ram.size:
-            return ram.read_bytes(phys, count)
-        content = bytearray()
-        while len(content) < count:
-            size = 4 if count - len(content) >= 4 else 1
-            content += self.memory.read(phys + len(content), size).to_bytes(size, "little")
-        return bytes(content)
+    # ---- derived state -------------------------------------------------------------------------
 
     def forget_window(self) -> None:
-        """Look the current code page up again at the next fetch."""
-        self._ops = _NO_OPS
+        """A translation went away: look the current code page up again at the next fetch."""
+        super().forget_window()
         self.concluded.clear()
         if self.tiers is not None:
             self.tiers.forget_near()

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from teachvm.isa.decode import MAX_LENGTH
+from teachvm.isa.descriptors import DESCRIPTOR_SIZE
 from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
 
 CLEAN: Final = 1
@@ -18,6 +20,8 @@ CODE: Final = 2
 """Guard bit: decoded instructions start in the page or reach into it."""
 WATCHED: Final = 4
 """Guard bit: somebody outside wants to hear of writes to bytes of the page."""
+MOST_CUT: Final = 64
+"""Bytes written at once up to which only what has one of them is forgotten; beyond it, all of the page."""
 ALL_ONES: Final = {1: 0xFF, 2: 0xFFFF, 4: 0xFFFF_FFFF}
 
 
@@ -42,13 +46,15 @@ class CodePage:
 
     Attributes:
         ops: By default operand size (False: 16, True: 32): offset of the first byte in the page -> decoded instruction.
-        bitmap: 4096 bytes, 1 where an instruction has a byte.
+        bitmap: 4096 bytes, 1 where an instruction, or a descriptor, has a byte.
         regions: By linear address and mode of the segments: what was compiled from there, or how often it was reached.
+        descriptors: Offsets of descriptors something was concluded from.
     """
 
-    __slots__ = ("bitmap", "ops", "regions")
+    __slots__ = ("bitmap", "descriptors", "ops", "regions")
 
     def __init__(self) -> None:
+        self.descriptors: set[int] = set()
         self.regions: dict[tuple[int, int], Any] = {}
         self.ops: tuple[dict[int, Any], dict[int, Any]] = ({}, {})
         self.bitmap = bytearray(PAGE_SIZE)
@@ -58,7 +64,25 @@ class CodePage:
         for ops in self.ops:
             ops.clear()
         self.regions.clear()
+        self.descriptors.clear()
         self.bitmap[:] = bytes(PAGE_SIZE)
+
+    def cut(self, start: int, stop: int) -> bool:
+        """Forget what has one of some bytes, which are written; what is compiled may have any of them.
+
+        Returns:
+            Whether a descriptor was among it.
+        """
+        for ops in self.ops:
+            for offset in range(max(0, start - MAX_LENGTH + 1), stop):
+                found = ops.get(offset)
+                if found is not None and offset + found.length > start:
+                    del ops[offset]
+        self.regions.clear()
+        gone = {offset for offset in self.descriptors if start - DESCRIPTOR_SIZE < offset < stop}
+        self.descriptors -= gone
+        self.bitmap[start:stop] = bytes(stop - start)
+        return bool(gone)
 
 
 class Memory:
@@ -99,6 +123,8 @@ class Memory:
         self._writing: Callable[[], None] = _nothing
         self.forgotten = 0
         """How often something decoded was dropped; whoever keeps what follows from it compares this."""
+        self.rewritten = 0
+        """How often a descriptor was among it."""
 
     @property
     def ram(self) -> Memory:
@@ -178,7 +204,7 @@ class Memory:
             self.guard[pfn] &= ~CLEAN
             self._dirty.append(pfn)
         if self.guard[pfn] & CODE and self.holds_code(phys, count):
-            self.forget_code(pfn)
+            self._cut_code(pfn, phys & PAGE_SIZE - 1, count)
 
     # ---- decoded instructions ------------------------------------------------------------------
 
@@ -197,6 +223,11 @@ class Memory:
         self.guard[pfn] |= CODE
         self.code_page(pfn).bitmap[start : start + count] = b"\x01" * count
 
+    def remember_descriptor(self, phys: int) -> None:
+        """Note that something was concluded from a descriptor, as `remember_code` does for instructions."""
+        self.remember_code(phys, DESCRIPTOR_SIZE)
+        self.code_page(phys >> PAGE_SHIFT).descriptors.add(phys & PAGE_SIZE - 1)
+
     def holds_code(self, phys: int, count: int) -> bool:
         """Whether an instruction was decoded from any of `count` bytes of one page."""
         page = self._code.get(phys >> PAGE_SHIFT)
@@ -208,8 +239,20 @@ class Memory:
         for number in list(self._code) if pfn is None else [pfn]:
             if number in self._code:
                 self.forgotten += 1
+                self.rewritten += bool(self._code[number].descriptors)
                 self._code[number].clear()
                 self.guard[number] &= ~CODE
+
+    def _cut_code(self, pfn: int, start: int, count: int) -> None:
+        """Bytes of a page are written, some of which were decoded: what has one of them goes, the rest stays."""
+        if count > MOST_CUT:
+            self.forget_code(pfn)
+            return
+        page = self._code[pfn]
+        self.forgotten += 1
+        self.rewritten += page.cut(start, start + count)
+        if page.bitmap.find(1) < 0:
+            self.guard[pfn] &= ~CODE
 
     # ---- watched from outside ------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 import pytest
 
-from teachvm.machine.memory import CODE, Memory
+from teachvm.machine.memory import CODE, CodePage, Memory
+from teachvm.machine.operation import decoded
 
 
 def test_memory_starts_as_zeroes_and_is_little_endian() -> None:
@@ -49,27 +50,60 @@ def test_set_page_replaces_contents_without_making_the_page_dirty() -> None:
     assert memory.dirty_pages() == []
 
 
+def with_code(memory: Memory) -> CodePage:
+    """An instruction of three bytes at 0x1010, one of two right behind it, and a descriptor at 0x1020."""
+    page = memory.code_page(1)
+    for offset, code in ((0x10, b"\x83\xc0\x01"), (0x13, b"\x89\xc1")):
+        page.ops[True][offset] = page.ops[False][offset] = decoded(code, 32)
+        memory.remember_code(0x1000 + offset, len(code))
+    memory.remember_descriptor(0x1020)
+    return page
+
+
 def test_data_beside_code_leaves_decoded_instructions_alone() -> None:
     memory = Memory(0x2000)
-    page = memory.code_page(1)
-    page.ops[True][0x10] = "an instruction"
-    memory.remember_code(0x1010, 3)
+    page = with_code(memory)
     memory.write8(0x100F, 1)
-    memory.write32(0x1014, 1)
-    assert page.ops[True]
+    memory.write32(0x1018, 1)
+    assert page.ops[True].keys() == {0x10, 0x13}
     assert memory.guard[1] & CODE
+    assert (memory.forgotten, memory.rewritten) == (0, 0)
 
 
-@pytest.mark.parametrize(("address", "content"), [(0x1012, b"x"), (0x100D, b"long"), (0xFFF, bytes(0x20))])
-def test_a_write_over_code_forgets_the_page_s_decoded_instructions(address: int, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("address", "content", "left", "rewritten"),
+    [
+        (0x1012, b"x", {0x13}, 0),
+        (0x1014, b"x", {0x10}, 0),
+        (0x100D, b"long", {0x13}, 0),
+        (0x1012, b"xy", set(), 0),
+        (0x1027, b"x", {0x10, 0x13}, 1),
+        (0x1000, bytes(0x28), set(), 1),
+        (0xFFF, bytes(0x80), set(), 1),
+    ],
+)
+def test_a_write_over_code_forgets_what_has_one_of_its_bytes(
+    address: int, content: bytes, left: set[int], rewritten: int
+) -> None:
     memory = Memory(0x2000)
-    page = memory.code_page(1)
-    page.ops[True][0x10] = page.ops[False][0x10] = "an instruction"
-    memory.remember_code(0x1010, 3)
+    page = with_code(memory)
+    page.regions[0x1010, 0] = "what was compiled"
     memory.write_bytes(address, content)
-    assert not page.ops[True]
-    assert not page.ops[False]
+    assert page.ops[True].keys() == page.ops[False].keys() == left
+    assert not page.regions
+    assert (memory.forgotten, memory.rewritten) == (1, rewritten)
     assert memory.code_page(1) is page, "fetch windows hold the dictionaries"
+    memory.write_bytes(address, content)
+    assert memory.forgotten == 1, "the same bytes hold nothing any more"
+
+
+def test_a_page_is_written_freely_once_none_of_its_bytes_is_decoded() -> None:
+    memory = Memory(0x2000)
+    with_code(memory)
+    memory.write_bytes(0x1010, bytes(5))
+    assert memory.guard[1] & CODE
+    memory.write_bytes(0x1020, bytes(8))
+    assert not memory.guard[1] & CODE
 
 
 def test_a_restored_page_forgets_its_decoded_instructions() -> None:

@@ -94,6 +94,7 @@ class TranslationCache:
         "fields",
         "pages",
         "places",
+        "counts",
         "recovery",
         "misses",
         "store",
@@ -119,6 +120,8 @@ class TranslationCache:
         }
         """What a lookup comes to that fails, by table."""
         self.places: dict[int, Place] = {}
+        self.counts: dict[int, int] = {}
+        """How many guest instructions are complete with an instruction of the cache; those that call are not here."""
         self.recovery = Recovery(self.places, self.fields.read)
         self.top = self.bottom = 0
         self._clear()
@@ -126,7 +129,9 @@ class TranslationCache:
     def restored(self) -> None:
         """Find every instruction again."""
         self.places.clear()
-        self.places.update(places(self.misses.values(), self.fragments.values(), self.landings.values()))
+        self.counts.clear()
+        for place in places(self.misses.values(), self.fragments.values(), self.landings.values()).values():
+            self._place(*place)
 
     def _clear(self) -> None:
         self.fragments.clear()
@@ -221,9 +226,16 @@ class TranslationCache:
         if before is not None:
             for insn in (*before.code, *before.stubs):
                 self.places.pop(insn.address, None)
+                self.counts.pop(insn.address, None)
         self.fragments[fragment.start] = fragment
         for insn in (*fragment.code, *fragment.stubs):
-            self.places[insn.address] = Place(insn, fragment.start)
+            self._place(insn, fragment.start)
+
+    def _place(self, insn: CacheInsn, fragment: int | None) -> None:
+        """Enter an instruction."""
+        self.places[insn.address] = Place(insn, fragment)
+        if not insn.bytes.startswith(CALL_VMM):
+            self.counts[insn.address] = insn.completes
 
     # ---- chaining ------------------------------------------------------------------------------
 
@@ -306,7 +318,7 @@ class TranslationCache:
             self.landings[table, eip] = landing
             for insn in landing.code:
                 self.store.write(insn.address, insn.bytes)
-                self.places[insn.address] = Place(insn, None)
+                self._place(insn, None)
         self.fields.set_target(table, eip, landing.start)
         self.vm.host.recorder.mark(
             TargetRemembered, vm=self.vm.name, eip=eip, landing=landing.start, fragment=body, returns=table == RETURNS

@@ -33,6 +33,7 @@ from teachvm.vmm.engines.translate.cache import Link, TranslationCache
 from teachvm.vmm.engines.translate.fields import BRANCHES, CACHE_CODE, FIELDS_DATA, RETURNS
 from teachvm.vmm.engines.translate.precise import Place
 from teachvm.vmm.engines.translate.records import Call, CallKind, Origin
+from teachvm.vmm.engines.translate.running import CacheRunner
 from teachvm.vmm.engines.translate.unit import dead_ahead, locate
 from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
 from teachvm.vmm.entries import EntryKind, EntryReason
@@ -46,10 +47,6 @@ NEAR: Final = 32
 """Guest instructions before a virtual device is due in which translated code is not entered with interrupts on."""
 SLACK: Final = 18
 """Cycles by which the host's timer may come later than asked for: two ticks of the 8254."""
-LONGEST_BURST: Final = 256
-"""Instructions of the cache executed without asking anybody: a millisecond or two."""
-LONGEST_CYCLES: Final = 4_096
-"""... and cycles, since one repeated string instruction can take as long as many."""
 _WATCHED: Final = frozenset((EntryReason.PAGE_FAULT_TRACE, EntryReason.PAGE_FAULT_MMIO, EntryReason.SEGMENT_LIMIT))
 """What an instruction is called guilty of."""
 _NOT_IN_CACHE: Final = VM | TF | RF | VIF | VIP
@@ -66,15 +63,17 @@ class BinaryTranslation(TrapAndEmulate):
 
     Attributes:
         cache: The translation cache.
+        runner: Executes what is in it.
     """
 
     technique = Technique.BINARY_TRANSLATION
     STATE: ClassVar[tuple[str, ...]] = (*Monitor.STATE, "call", "within", "completed", "entries", "seen")
-    DERIVED: ClassVar[tuple[str, ...]] = (*Monitor.DERIVED, "cache", "_link", "_lookup", "_at")
+    DERIVED: ClassVar[tuple[str, ...]] = (*Monitor.DERIVED, "cache", "runner", "_link", "_lookup", "_at")
 
     def __init__(self, vm: Vm) -> None:
         super().__init__(vm)
         self.cache = TranslationCache(vm)
+        self.runner = CacheRunner(self)
         self.call: Call | None = None
         self.within: int | None = None
         self.completed = 0
@@ -133,45 +132,20 @@ class BinaryTranslation(TrapAndEmulate):
             return super().burst(limit, barriers, through=through)
         if barriers or self.hardware.watched_from_outside:
             return 0
-        first, log, late = self.clock.n, self.recorder.log, self.clock.cycles + LONGEST_CYCLES
-        cursor = log.cursor
-        clock, hardware, board, known = self.clock, self.hardware, self._board, self.cache.places
+        first = self.clock.n
         try:
-            for _ in range(min(limit, LONGEST_BURST)):
-                place = known[hardware.eip]
-                if place.insn.origin in _KINDS or clock.cycles >= board.timer.due or board.pic.pending:
-                    self._run_guest()
-                    break
-                cycles = hardware.execute_one()
-                if not cycles:
-                    self._left(place)
-                    break
-                self._executed(place, cycles)
-                clock.retire(cycles)
-                # Whoever waits for a fact is asked after the unit that records one.
-                if (log.cursor != cursor and not through) or clock.cycles >= late:
-                    break
+            self.runner.burst(limit, through=through)
         except CpuStopped as stop:
             self._stop(stop)
         return self.clock.n - first
 
     def _run_guest(self) -> None:
-        if not self.in_cache:
+        if self.in_cache:
+            self.runner.one()
+        else:
             super()._run_guest()
-            return
-        clock, hardware, board = self.clock, self.hardware, self._board
-        if clock.cycles >= board.timer.due:
-            board.service()
-        place = self.cache.places[hardware.eip]
-        cycles = hardware.step()
-        if cycles:
-            self._executed(place, cycles)
-        if self.host.caught is not None:
-            self._left(place)
-        if cycles:
-            clock.retire(cycles)
 
-    def _left(self, place: Place) -> None:
+    def left(self, place: Place) -> None:
         """The hardware has left the cache for the VMM, at an instruction of it."""
         caught, self.host.caught = self.host.caught, None
         assert caught is not None
@@ -182,17 +156,6 @@ class BinaryTranslation(TrapAndEmulate):
         else:
             self.vm.service()
             self._entered(caught)
-
-    def _executed(self, place: Place, cycles: int) -> None:
-        """Count an instruction of the cache, and the guest instructions complete with it."""
-        insn = place.insn
-        if insn.address == place.fragment and (insn.origin is not Origin.COPIED or self.hardware.eip != insn.address):
-            self.cache.executed[place.fragment] += 1
-        if insn.completes:
-            # A repeated string instruction takes a cycle for each iteration; an elided jump takes none.
-            self.vm.time += cycles + insn.completes - 1
-            self.completed += insn.completes
-            self.vcpu.retired = True
 
     # ---- calls from the cache ------------------------------------------------------------------
 
