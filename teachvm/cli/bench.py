@@ -81,10 +81,13 @@ def _print(programs: list[ProgramFigures], app: dict[str, Any]) -> None:
     click.echo(f"start, until the first picture stands      {app['start_s']:>8} s")
     click.echo(f"step, until it is painted (95 of 100)      {app['step_to_paint_p95_ms']:>8} ms")
     click.echo(
-        "run mode in the window, milliseconds of a turn (95 of 100, longest) and from Esc to the stopped picture"
+        "run mode in the window: milliseconds of a turn (95 of 100, longest) and from Esc to the stopped picture; "
+        "pictures a second"
     )
     for row in app["run_mode"]:
-        figures = f"{row['turn_p95_ms']:8.1f}{row['turn_max_ms']:8.1f}{row['stop_max_ms']:8.1f}"
+        figures = (
+            f"{row['turn_p95_ms']:8.1f}{row['turn_max_ms']:8.1f}{row['stop_max_ms']:8.1f}{row['views_per_s']:8.1f}"
+        )
         click.echo(f"{row['program']:9}{row['technique']:20}{figures}")
 
 

@@ -20,6 +20,7 @@ def test_the_figures_are_json_with_unicorn_beside_each_program(teachvm: Command)
     runs = figures["app"].pop("run_mode")
     assert {(row["program"], row["technique"]) for row in runs} >= {(name, "bare-metal") for name in HOSTILE}
     assert all(0 < row["turn_p95_ms"] <= row["turn_max_ms"] <= row["stop_max_ms"] for row in runs)
+    assert all(row["views_per_s"] > 0 for row in runs)
     assert all(figure > 0 for figure in figures["app"].values())
     assert [program["name"] for program in figures["programs"]] == list(PROGRAMS)
     for program in figures["programs"]:
