@@ -272,7 +272,7 @@ class EntryReason(Enum):
         "not-copied",
         "cannot be copied",
         "callout",
-        "Innocuous, but not in the cache: it uses GS, reads through CS, lies across a page edge, or is no instruction.",
+        "Innocuous, but not in the cache: it lies across a page edge, stores a selector through GS, or is none at all.",
         "Adams & Agesen, ASPLOS 2006, §3.2",
     )
     SIMULATE = (

@@ -24,7 +24,7 @@ from teachvm.isa.control import (
 )
 from teachvm.isa.descriptors import Segment, flat_code, flat_data, null_segment
 from teachvm.isa.flags import RF, VM
-from teachvm.isa.operands import CS, ESP, GS, SS
+from teachvm.isa.operands import CS, ESP, FS, GS, SS
 from teachvm.machine.computer import Board
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.events import HandlerEntered, PageWalked
@@ -204,13 +204,15 @@ class Vcpu:
         held = list(hardware.segs)
         for index, selector in ((CS, cs), (SS, ss)):
             held[index] = same_or_loaded(self.installed[index], selector)
-        cpu.segs[:] = guest_segments(cpu.segs, self.installed, held, self.gdt.copy)
         cpu.regs[:] = hardware.regs
         cpu.regs[ESP] = esp
         kept = cpu.eflags
         if at is not None:
             assert self.recovery is not None
-            cpu.regs[:], eip, eflags, kept, shadow = self.recovery.registers(cpu.regs, at, eflags)
+            cpu.regs[:], eip, eflags, kept, shadow, fs = self.recovery.registers(cpu.regs, at, eflags)
+            if fs is not None:
+                held[FS] = same_or_loaded(self.installed[FS], fs)
+        cpu.segs[:] = guest_segments(cpu.segs, self.installed, held, self.gdt.copy)
         cpu.eip = eip
         cpu.cpl = virtual_ring(cs & 3)
         cpu.eflags = virtual_flags(eflags, kept) & ~RF | resume_flag

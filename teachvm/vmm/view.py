@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from teachvm.isa.descriptors import Segment, TableRegister
 from teachvm.isa.flags import RF
-from teachvm.isa.operands import CS, ESP, SS
+from teachvm.isa.operands import CS, ESP, FS, SS
 from teachvm.vmm.breakpoints import seen
 from teachvm.vmm.deprivilege import virtual_flags, virtual_selector
 from teachvm.vmm.descriptors import guest_descriptor
@@ -104,6 +104,7 @@ class Precise(NamedTuple):
         eflags: The hardware's, with the guest's status flags in it.
         kept: The guest's EFLAGS bits that are kept apart.
         shadow: The guest's instruction before was STI.
+        fs: The selector of FS, while that is lent; else None.
     """
 
     regs: list[int]
@@ -111,6 +112,7 @@ class Precise(NamedTuple):
     eflags: int
     kept: int
     shadow: bool
+    fs: int | None
 
 
 class Recovery(Protocol):
@@ -207,7 +209,9 @@ def guest_state(
             segs[index] = same_or_loaded(held.installed[index], selector)
     kept = vcpu.eflags
     if recovery is not None and segs[CS].selector & 0xFFFC == CACHE_CS:
-        regs, eip, eflags, kept, _ = recovery.registers(regs, eip, eflags)
+        regs, eip, eflags, kept, _, fs = recovery.registers(regs, eip, eflags)
+        if fs is not None:
+            segs[FS] = same_or_loaded(held.installed[FS], fs)
     return GuestState(
         tuple(regs),
         eip,
@@ -239,7 +243,7 @@ def state_in_non_root_mode(vcpu: Processor, hardware: Processor, paging: Paging)
 
 
 def same_or_loaded(installed: Segment, selector: int) -> Segment:
-    """CS or SS from the frame, which keeps the selector only; the hidden part cannot have changed under the selector.
+    """CS or SS from the frame, or FS from a field, which keep the selector only; what is hidden cannot have changed.
 
     The shadow GDT is written by the VMM alone, so a register that has the same selector was loaded from the same
     descriptor.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import ClassVar
 
 from teachvm.isa.control import CR0_ET, CR0_PE, CR0_PG, CR0_WP, CR4_PSE, CR4_TSD
 from teachvm.isa.descriptors import (
@@ -52,7 +53,9 @@ def word(value: int, size: int = 4) -> bytes:
 
 
 class Writer:
-    """Writes one random instruction after another."""
+    """Writes one random instruction after another; `DESCRIPTORS` are added to the kernel's own."""
+
+    DESCRIPTORS: ClassVar[tuple[int, ...]] = ()
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -191,6 +194,94 @@ class SensitiveWriter(Writer):
         )
 
 
+class SegmentWriter(Writer):
+    """Writes a kernel that loads FS, GS and DS with all kinds of segments, and reaches memory through them."""
+
+    DESCRIPTORS = (
+        0x0040_9302_0000_FFFF,  # 0x70 data of 64 KB at 0x20000
+        0x0040_9102_0000_0FFF,  # 0x78 the same, a page of it, to be read only
+        0x0040_9702_0000_8000,  # 0x80 the same, expanding down to 32 KB
+        0x0000_9702_0000_8000,  # 0x88 the same with an end at 64 KB
+        0x0040_1302_0000_FFFF,  # 0x90 not present
+        0x00CF_9300_0000_FFFF,  # 0x98 all of memory
+        0x00C0_F302_0000_0000,  # 0xa0 a page at 0x20000 for programs too
+        0x0040_9902_0000_FFFF,  # 0xa8 code to be executed only
+        0x00CF_930F_0000_FFFF,  # 0xb0 data that wraps around the top
+        0xFFCF_93C0_0000_FFFF,  # 0xb8 data that begins in the VMM's region
+        0x00CF_B300_0000_FFFF,  # 0xc0 data of ring 1
+        0x0040_9F02_0000_FFFF,  # 0xc8 conforming code
+        0x0040_9202_0000_FFFF,  # 0xd0 not accessed yet
+    )
+    FIRST = 0x70
+    GOOD = (0x70, 0x70, 0x78, 0x80, 0x98, 0xA0, 0x10)
+
+    def __init__(self, random: Random) -> None:
+        super().__init__(random)
+        self._choices += (
+            (70, self.through),
+            (16, self.load),
+            (6, self.change),
+            (5, lambda: self.one_of("8ce0 8ce8 0fa0 0fa8 0fa1 0fa9 658c2500020000 658c2d00020000 648c2d00020000")),
+            (3, lambda: self.one_of("65ff2500000200 2eff2500000100 65ff1504000000 64ff1504000000 65ff30 658f00")),
+            (2, lambda: self.one_of("fa fb fb90 9c58")),
+        )
+
+    def segment(self) -> int:
+        if self.random.random() < 0.7:
+            return self.pick(*self.GOOD)
+        return self.pick(*range(self.FIRST, self.FIRST + 8 * len(self.DESCRIPTORS), 8), *SELECTORS)
+
+    def offset(self) -> bytes:
+        """Near an end of a segment, or anywhere."""
+        if self.random.random() < 0.8:
+            return word(self.pick(PSEUDO_DESCRIPTORS - 0x800, 0x8008, self.address()) + self.random.randrange(0x7F8))
+        near = self.pick(0, 0xFFC, 0x1000, 0x7FFC, 0x8000, 0xFFFC, 0x1_0000, 0xFFBF_FFFC)
+        return word(near + self.random.randrange(-4, 5))
+
+    def through(self) -> bytes:
+        """An access with an override: a plain one, one of a string, a locked one, with any size."""
+        override = bytes((self.pick(0x65, 0x65, 0x65, 0x64, 0x64, 0x2E, 0x36),))
+        reg = self.random.randrange(8) << 3
+        place = self.random.choice(
+            (
+                bytes((reg | 5,)) + self.offset(),
+                bytes((reg | 5,)) + self.offset(),
+                bytes((reg | 5,)) + self.offset(),
+                bytes((reg | self.pick(0, 1, 2, 3, 6, 7),)),
+                bytes((reg | 4, 0x05 | self.random.randrange(4) << 3)) + self.offset(),
+            )
+        )
+        plain = self.pick(0x01, 0x03, 0x29, 0x2B, 0x39, 0x88, 0x89, 0x8A, 0x8B, 0x85, 0x87, 0x21, 0x84, 0xFF)
+        return self.random.choice(
+            (
+                override + bytes((plain,)) + place,
+                override + bytes((plain,)) + place,
+                override + self.one_of("66 66 67 f0") + bytes((plain,)) + place,
+                override + b"\x0f" + bytes((self.pick(0xB6, 0xBF, 0xAB, 0xB1, 0xC1, 0xA5, 0x94, 0xBC),)) + place,
+                override + bytes((self.pick(0xA0, 0xA1, 0xA2, 0xA3),)) + self.offset(),
+                override + self.one_of("ac ad a4 a5 a6 a7 d7"),
+                b"\xb9" + word(self.random.randrange(12)) + b"\xf3" + override + self.one_of("a4 a5 a6 a7 ad"),
+                override + b"\xc7" + bytes((place[0] & 0xC7,)) + place[1:] + word(self.random.getrandbits(32)),
+                override + b"\x62" + place,
+            )
+        )
+
+    def load(self) -> bytes:
+        register = self.pick(3, 4, 4, 5, 5, 5)
+        rpl = self.pick(*[0] * 12, 1, 2, 3)
+        if self.random.random() < 0.2:
+            pop = {3: b"\x1f", 4: b"\x0f\xa1", 5: b"\x0f\xa9"}[register]
+            return b"\x68" + word(self.segment() | rpl) + pop
+        return b"\xb8" + word(self.segment() | rpl) + b"\x8e" + bytes((0xC0 | register << 3,))
+
+    def change(self) -> bytes:
+        """Another descriptor in place of one that a register may hold."""
+        other = self.pick(*self.DESCRIPTORS, *DESCRIPTORS)
+        where = GDT + self.pick(*self.GOOD, self.FIRST + 8 * self.random.randrange(len(self.DESCRIPTORS)))
+        half = self.pick(0, 4)
+        return b"\xc7\x05" + word(where + half) + word(other >> 8 * half)
+
+
 class RandomGuest:
     """One random kernel, to be put into several machines alike."""
 
@@ -241,6 +332,7 @@ class RandomGuest:
         put((DIRECTORY, b"".join(word(entry) for entry in directory)))
         descriptors = b"".join(word(each, 8) for each in DESCRIPTORS)
         descriptors += system(TSS_32, TSS, 0x67) + system(TSS_32, TSS, 0x167) + system(LDT, GDT, 0x3F)
+        descriptors += b"".join(word(each, 8) for each in self.writer.DESCRIPTORS)
         put((GDT, descriptors.ljust(0x100, b"\0")))
         gates = (
             Gate(8, CODE + random.randrange(SPREAD), random.choice(HANDLER_TYPES), random.choice((0, 0, 3)))

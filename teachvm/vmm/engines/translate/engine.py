@@ -31,6 +31,7 @@ from teachvm.vmm.engines.monitor import Monitor
 from teachvm.vmm.engines.translate.adaptive import GUILTY, INNOCENT, reason_of, watched
 from teachvm.vmm.engines.translate.cache import Link, TranslationCache
 from teachvm.vmm.engines.translate.fields import BRANCHES, CACHE_CODE, FIELDS_DATA, RETURNS
+from teachvm.vmm.engines.translate.lending import LENT_SLOTS, lend
 from teachvm.vmm.engines.translate.precise import Place
 from teachvm.vmm.engines.translate.records import Call, CallKind, Origin
 from teachvm.vmm.engines.translate.running import CacheRunner
@@ -83,7 +84,7 @@ class BinaryTranslation(TrapAndEmulate):
         self._lookup: tuple[int, int] | None = None
         """The table and the target a lookup failed for."""
         self._at = 0
-        vm.vcpu.gdt.reserve(1)
+        vm.vcpu.gdt.reserve(1 + len(LENT_SLOTS))
         # No return to an outer ring is executed in ring 1, so the guest's programs need not be hidden from its kernel.
         vm.vcpu.gdt.two_faced = False
         vm.vcpu.recovery = self.cache.recovery
@@ -335,7 +336,8 @@ class BinaryTranslation(TrapAndEmulate):
             timer.arm(min(times))
         else:
             timer.disarm()
-        self.cache.fields.enter(self.vcpu.cpu, pending=near or vm.board.pic.pending)
+        lent = lend(vm.region, self.vcpu.gdt, self.vcpu.cpu)
+        self.cache.fields.enter(self.vcpu.cpu, lent, pending=near or vm.board.pic.pending)
         self.vcpu.push(CACHE_CODE, self._at, FIELDS_DATA)
 
     # ---- derived state -------------------------------------------------------------------------

@@ -8,12 +8,13 @@ Source: Adams & Agesen, ASPLOS 2006, §3.2; Agesen et al., OSR 44(4) 2010, §3.1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from teachvm.host.frames import Owner, OwnerKind
 from teachvm.isa.descriptors import ACCESSED, CODE, WRITABLE, Segment, access_word
 from teachvm.isa.flags import IF, IOPL_MASK, TF
-from teachvm.isa.operands import GS, SS, Mem
+from teachvm.isa.operands import CS, GS, SS, Mem
 from teachvm.machine.cpu import Cpu
 from teachvm.vmm.addresses import Hfn
 from teachvm.vmm.deprivilege import KEPT_APART, KERNEL_RING
@@ -39,6 +40,12 @@ SELECTOR: Final = {SS: 0x20, GS: 0x24}
 TASK: Final = 0x28
 LOCAL: Final = 0x2C
 """Copies of the selectors in TR and LDTR."""
+LENT: Final = {GS: 0x30, CS: 0x34}
+"""What FS is to be loaded with where it stands for GS or CS of the guest's, by segment register; see `lending`."""
+SPILL_FS: Final = 0x38
+"""FS's own selector meanwhile."""
+_COPIES: Final = 0x38
+"""Bytes from the beginning that the VMM writes before it enters the cache."""
 SLOW: Final = 0x100
 """By EFLAGS bits 15:8 that POPFD is to load: not 0 where the VMM has to do it."""
 KEPT: Final = 0x200
@@ -101,13 +108,20 @@ class Fields:
         """Let every lookup in a table fail."""
         self._memory.write_bytes(self.address + table, miss.to_bytes(4, "little") * TARGETS)
 
-    def enter(self, cpu: Cpu, *, pending: bool) -> None:
-        """Write what translated code may read of the VCPU."""
-        content = bytearray(self._memory.read_bytes(self.address, 0x30))
+    def enter(self, cpu: Cpu, lent: Mapping[int, int], *, pending: bool) -> None:
+        """Write what translated code may read of the VCPU.
+
+        Args:
+            cpu: The VCPU.
+            lent: Selectors that stand for registers of the guest's, by segment register.
+            pending: Turning IF on is the VMM's.
+        """
+        content = bytearray(self._memory.read_bytes(self.address, _COPIES))
         content[FLAGS : FLAGS + 4] = (cpu.eflags & KEPT_APART).to_bytes(4, "little")
         content[PENDING] = pending
         values = {CONTROL[0]: cpu.cr0, CONTROL[2]: cpu.cr2, CONTROL[3]: cpu.cr3, CONTROL[4]: cpu.cr4}
         values |= {offset: cpu.segs[index].selector for index, offset in SELECTOR.items()}
+        values |= {LENT[index]: selector for index, selector in lent.items()}
         values |= {TASK: cpu.tr.selector, LOCAL: cpu.ldtr.selector}
         for offset, value in values.items():
             content[offset : offset + 4] = value.to_bytes(4, "little")

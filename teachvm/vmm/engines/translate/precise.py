@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 
 from teachvm.isa.flags import AF, CF, IF, IOPL_MASK, OF, PF, SF, STATUS, ZF
 from teachvm.isa.operands import EAX, ECX, ESP
-from teachvm.vmm.engines.translate.fields import FLAGS
+from teachvm.vmm.engines.translate.fields import FLAGS, SPILL_FS
 from teachvm.vmm.engines.translate.records import CacheInsn, FlagsIn, Fragment, Landing, Recover
 from teachvm.vmm.view import Precise
 
@@ -104,4 +104,5 @@ class Recovery:
         kept = self.read(FLAGS)
         if recover.keep:
             kept = kept & ~(IF | IOPL_MASK) | (held[ECX] & 0xFF) << 8 & (IF | IOPL_MASK)
-        return Precise(found, eax if recover.eip is None else recover.eip, eflags, kept, recover.shadow)
+        own = self.read(SPILL_FS) & 0xFFFF if recover.lent else None
+        return Precise(found, eax if recover.eip is None else recover.eip, eflags, kept, recover.shadow, own)

@@ -39,7 +39,7 @@ class Origin(Enum):
 
 _EXPLANATIONS = {
     Origin.COPIED: "The guest's own instruction, unchanged: it means the same one ring down.",
-    Origin.REPLACED: "Does on the VCPU's fields what the guest's instruction would do to the real processor.",
+    Origin.REPLACED: "Does on the VCPU's fields, or through FS, what the guest's instruction does on a real processor.",
     Origin.CALLOUT: "Calls the VMM, which executes the guest's instruction on the VCPU.",
     Origin.SIMULATED: "Calls the VMM straight away, because this instruction faulted again and again.",
     Origin.CONTINUATION: "Calls the translator, once: it translates what comes next and puts a jump here.",
@@ -70,6 +70,7 @@ class Recover:
         flags: Where the status flags are.
         keep: IF and IOPL are in CL, as they will be stored.
         shadow: The guest's instruction before was STI: interrupts wait for one more.
+        lent: FS stands for another register; its own selector is in a field of the VCPU.
     """
 
     eip: int | None
@@ -78,11 +79,13 @@ class Recover:
     flags: FlagsIn = FlagsIn.EFLAGS
     keep: bool = False
     shadow: bool = False
+    lent: bool = False
 
     @property
     def clean(self) -> bool:
         """Whether the guest's registers are all in the hardware: a place to stop at."""
-        return self.eip is not None and not self.restore and not self.esp and self.flags is FlagsIn.EFLAGS
+        whole = not self.restore and not self.esp and self.flags is FlagsIn.EFLAGS and not self.lent
+        return whole and self.eip is not None
 
 
 @dataclass(frozen=True, slots=True)

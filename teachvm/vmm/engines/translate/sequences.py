@@ -15,7 +15,7 @@ from typing import Final
 
 from teachvm.isa.encode import Request
 from teachvm.isa.flags import IF
-from teachvm.isa.operands import DS, EAX, ECX, ESP, SS, Imm, Mem, Reg
+from teachvm.isa.operands import DS, EAX, ECX, ESP, FS, SS, Imm, Mem, Reg, Sreg
 from teachvm.vmm.engines.translate.emitter import (
     CALL_VMM,
     JUMP_BYTES,
@@ -31,11 +31,13 @@ from teachvm.vmm.engines.translate.fields import (
     FLAGS,
     FLAGS_HIGH,
     KEPT,
+    LENT,
     PENDING,
     RETURNS,
     SLOW,
     SPILL_EAX,
     SPILL_ECX,
+    SPILL_FS,
     field,
 )
 from teachvm.vmm.engines.translate.records import FlagsIn, Origin, Recover
@@ -143,12 +145,40 @@ def ret(e: Emitter, before: Recover, released: int) -> None:
     _look_up(e, popped, RETURNS)
 
 
-def jump_computed(e: Emitter, before: Recover, target: Reg | Mem, pushed: int | None) -> None:
-    """Go to an address in a register or in memory, by its low byte; a call pushes the guest's return address first."""
+def through_fs(e: Emitter, before: Recover, after: Recover, code: bytes, stands_for: int, completes: int = 1) -> None:
+    """Let FS stand for another segment register while one instruction makes its access; no flag is touched.
+
+    Args:
+        e: Where to write.
+        before: The guest's state before the instruction.
+        after: The same after it.
+        code: The instruction, with its access made through FS.
+        stands_for: The guest's segment register it is made through.
+        completes: Guest instructions complete with it.
+    """
+    e.asm("MOV", field(SPILL_FS, 16), Sreg(FS), recover=before)
+    e.asm("MOV", Sreg(FS), field(LENT[stands_for], 16), recover=before)
+    e.raw(code, replace(before, lent=True), completes)
+    e.asm("MOV", Sreg(FS), field(SPILL_FS, 16), recover=replace(after, lent=True))
+
+
+def jump_computed(e: Emitter, before: Recover, target: Reg | Mem, lent: int | None, pushed: int | None) -> None:
+    """Go to an address in a register or in memory, by its low byte; a call pushes the guest's return address first.
+
+    Args:
+        e: Where to write.
+        before: The guest's state before the instruction.
+        target: Where the address is, as the cache reaches it.
+        lent: The guest's segment register that FS stands for in it.
+        pushed: For a call, the return address.
+    """
     e.asm("MOV", field(SPILL_EAX), _EAX, recover=before)
     e.asm("MOV", field(SPILL_ECX), _ECX, recover=before)
-    e.asm("MOV", _EAX, target, recover=before)
     loaded = replace(before, restore=(_A,))
+    if lent is None:
+        e.asm("MOV", _EAX, target, recover=before)
+    else:
+        through_fs(e, before, loaded, assembled("MOV", (_EAX, target), Request()), lent, 0)
     if pushed is not None:
         e.raw(with_constant(PUSH, pushed), loaded)
         loaded = replace(loaded, esp=4)

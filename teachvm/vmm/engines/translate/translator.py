@@ -23,6 +23,7 @@ from teachvm.vmm.engines.translate.emitter import (
     with_constant,
 )
 from teachvm.vmm.engines.translate.fields import field
+from teachvm.vmm.engines.translate.lending import re_expressed, stands_for, through_fs
 from teachvm.vmm.engines.translate.records import CacheInsn, Exit, Fragment, GuestInsn, Origin, Recover
 from teachvm.vmm.engines.translate.unit import How, Planned, Unit
 
@@ -106,6 +107,12 @@ class Translator:
                 sequences.pushfd(e, before, after)
             case How.POPFD:
                 sequences.popfd(e, before, after)
+            case How.THROUGH_FS:
+                assert insn is not None
+                code, segment = re_expressed(insn), stands_for(insn)
+                assert code is not None
+                assert segment is not None
+                sequences.through_fs(e, before, after, code, segment)
             case How.READ:
                 self._read(each, before)
             case How.RETURN:
@@ -114,10 +121,10 @@ class Translator:
                 sequences.ret(e, before, released)
             case How.COMPUTED:
                 assert insn is not None
-                target = insn.operands[0]
+                target = through_fs(insn.operands[0])
                 assert isinstance(target, Reg | Mem)
                 pushed = each.end if insn.row.mnemonic == "CALL" else None
-                sequences.jump_computed(e, before, target, pushed)
+                sequences.jump_computed(e, before, target, stands_for(insn), pushed)
             case _:
                 self._transfer(each, before)
 

@@ -23,6 +23,7 @@ from teachvm.isa.row import InstructionClass
 from teachvm.machine.cpu import Cpu
 from teachvm.vmm.addresses import Gfn, Gpa, Gva
 from teachvm.vmm.engines.translate.fields import CONTROL, LOCAL, SELECTOR, TASK
+from teachvm.vmm.engines.translate.lending import re_expressed, stands_for
 from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.walk import PagingMode, look
 
@@ -50,6 +51,8 @@ class How(Enum):
     CALL = auto()
     COMPUTED = auto()
     RETURN = auto()
+    THROUGH_FS = auto()
+    """Copied, but for the segment register its access is made through."""
 
 
 _IN_CACHE: Final = {"CLI": How.CLI, "STI": How.STI, "PUSHFD": How.PUSHFD, "POPFD": How.POPFD}
@@ -196,17 +199,21 @@ class _Reader:
             return self._transfer(eip + len(code) & 0xFFFF_FFFF, insn)
         if eip in self.simulated:
             return Plan(How.SIMULATE)
-        if any(isinstance(each, Mem) and each.segment in (CS, GS) and each.width for each in insn.operands):
-            return Plan(How.CALLOUT)
+        if stands_for(insn) is not None:
+            return Plan(How.THROUGH_FS if self._copied(insn, FS) and re_expressed(insn) else How.CALLOUT)
         if mnemonic in _IN_CACHE and insn.opsize == 32 and not (mnemonic == "STI" and last):
             return Plan(_IN_CACHE[mnemonic])
         read = self._read(insn)
         if read is not None:
             return Plan(How.READ, 0, *read)
-        if mnemonic in ("MOV", "PUSH", "POP") and any(isinstance(each, Sreg) for each in insn.operands):
-            return Plan(How.COPY if self._harmless(insn) else How.CALLOUT)
-        innocuous = insn.row.klass is InstructionClass.INNOCUOUS and mnemonic not in _NOT_COPIED
-        return Plan(How.COPY if innocuous else How.CALLOUT)
+        return Plan(How.COPY if self._copied(insn) else How.CALLOUT)
+
+    def _copied(self, insn: Insn, lent: int | None = None) -> bool:
+        """Whether the hardware itself may execute an instruction, while a segment register is not the guest's."""
+        moved = [each.index for each in insn.operands if isinstance(each, Sreg)]
+        if insn.row.mnemonic in ("MOV", "PUSH", "POP") and moved:
+            return lent not in moved and self._harmless(insn)
+        return insn.row.klass is InstructionClass.INNOCUOUS and insn.row.mnemonic not in _NOT_COPIED
 
     def _transfer(self, following: int, insn: Insn) -> Plan:
         """A transfer of control is retargeted; what may go beyond the segment is left to the VMM."""
@@ -227,8 +234,7 @@ class _Reader:
             return Plan(How.CALLOUT)
         if mnemonic == "RET":
             return Plan(How.RETURN)
-        reachable = not isinstance(first, Mem) or first.segment not in (CS, GS)
-        return Plan(How.COMPUTED if mnemonic in ("JMP", "CALL") and reachable else How.CALLOUT)
+        return Plan(How.COMPUTED if mnemonic in ("JMP", "CALL") else How.CALLOUT)
 
     def _read(self, insn: Insn) -> tuple[int | None, int] | None:
         """What an instruction reads that the VCPU's fields have: offset of the field, or the value itself."""

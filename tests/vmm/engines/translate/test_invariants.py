@@ -167,6 +167,10 @@ FAULTS = {
     ),
     "push of a selector": "mov esp, 0x31000 \n mov eax, 1 \n push cs",
     "copied": "mov esp, 0x40000 \n mov eax, [0x30400]",
+    "through FS": "mov esp, 0x40000 \n mov eax, [gs:0x30400]",
+    "a string through FS": "mov esp, 0x40000 \n mov esi, 0x2fff8 \n mov edi, 0x20000 \n mov ecx, 4 \n gs rep movsd",
+    "jump through GS": "mov esp, 0x40000 \n mov eax, 1 \n mov ecx, 2 \n jmp [gs:0x30400]",
+    "push of what GS reaches": "mov esp, 0x31000 \n push dword [gs:0x20000]",
 }
 
 
@@ -212,6 +216,7 @@ again:  pushfd
         call    eax
         sti
         inc     edx
+        add     [gs:0x20010], edi
         dec     edi
         jnz     again
         cli
