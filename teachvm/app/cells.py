@@ -12,6 +12,7 @@ from teachvm.isa.control import CR0_NAMES, CR4_NAMES
 from teachvm.isa.descriptors import Segment
 from teachvm.isa.flags import IOPL_MASK, Flag, iopl
 from teachvm.isa.operands import REGISTER_NAMES, SEGMENT_NAMES
+from teachvm.machine.register_loads import DEBUG
 
 REGISTER_ORDER: Final = (0, 3, 1, 2, 6, 7, 5, 4)
 """EAX EBX ECX EDX ESI EDI EBP ESP, as people read them; numbers as ModRM has them."""
@@ -53,6 +54,9 @@ REGISTER_TIPS: Final = {
     "IDTR": "Where the interrupt descriptor table is: the handlers of exceptions and interrupts.",
     "LDTR": "Selector of the local descriptor table.",
     "TR": "Selector of the task state segment: where a trap to ring 0 finds its stack.",
+    **{f"DR{index}": "Debug register: address of a breakpoint, if DR7 enables it." for index in range(4)},
+    "DR6": "Debug status: why the last #DB came.",
+    "DR7": "Debug control: which breakpoints are on, and for what.",
     "CS": "Code segment; its low two bits are the CPL.",
     "SS": "Stack segment.",
     "DS": "Data segment.",
@@ -69,6 +73,7 @@ _SOURCES: Final = {
     "IDTR": "Intel SDM Vol. 3A, §2.4",
     "LDTR": "Intel SDM Vol. 3A, §2.4",
     "TR": "Intel SDM Vol. 3A, §2.4",
+    **dict.fromkeys(DEBUG, "Intel SDM Vol. 3B, §17.2"),
     "CPL": "Intel SDM Vol. 3A, §5.5",
     "IF": _SDM_FLAGS,
     "IOPL": _SDM_FLAGS,

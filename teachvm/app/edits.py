@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final, TypeGuard
 
+from teachvm.app import trial
+from teachvm.app.cells import SEGMENTS
 from teachvm.app.notation import hex32
 from teachvm.app.places import PlaceError, evaluate
 from teachvm.app.scene import MASK32, Scene
@@ -16,6 +18,7 @@ from teachvm.app.wording import Editable
 from teachvm.isa import paging
 from teachvm.isa.control import CR0_CD, CR0_ET, CR0_KNOWN, CR0_NW, CR0_PE, CR3_PCD, CR3_PWT, CR4_KNOWN
 from teachvm.isa.flags import IOPL_MASK, IOPL_SHIFT, KNOWN, RESERVED_ONE, VM, Flag
+from teachvm.machine.register_loads import SELECTORS
 from teachvm.trace.subject import Input
 from teachvm.world.inputs import MemoryEdited, RegisterEdited
 
@@ -42,7 +45,7 @@ def is_edit(given: Input) -> TypeGuard[Edit]:
 def described(edit: Edit) -> str:
     """An edit in a few words."""
     if isinstance(edit, RegisterEdited):
-        return f"{edit.name} = {hex32(edit.value)}"
+        return f"{edit.name} = {f'{edit.value:04x}' if edit.name in SELECTORS else hex32(edit.value)}"
     value = hex32(int.from_bytes(edit.content, "little")) if len(edit.content) == 4 else edit.content.hex(" ")
     return f"[{hex32(edit.address)}] = {value}"
 
@@ -61,7 +64,7 @@ def read(what: Editable, text: str, scene: Scene) -> Edit:
     try:
         match what.kind:
             case "register":
-                return RegisterEdited(scene.vm, what.name, _register(what.name, evaluate(text, scene)))
+                return RegisterEdited(scene.vm, what.name, _register(what.name, text, scene))
             case "flag":
                 return RegisterEdited(scene.vm, "EFLAGS", _flag(what.name, text, scene))
             case "memory":
@@ -72,7 +75,8 @@ def read(what: Editable, text: str, scene: Scene) -> Edit:
         raise EditError(f"{what.name}: {error}") from error
 
 
-def _register(name: str, value: int) -> int:
+def _register(name: str, text: str, scene: Scene) -> int:
+    value = _selector(text, scene) if name in SELECTORS else evaluate(text, scene)
     match name:
         case "EFLAGS":
             if value & ~(KNOWN | RESERVED_ONE) or value & VM:
@@ -88,6 +92,23 @@ def _register(name: str, value: int) -> int:
             raise EditError(f"CR3 cannot be {hex32(value)}: the page directory begins on a page")
         case "CR4" if value & ~CR4_KNOWN:
             raise EditError(f"CR4 cannot be {hex32(value)}: it has reserved bits set")
+    if name in SELECTORS:
+        refused = trial.refusal(scene, name, value)
+        if refused:
+            raise EditError(f"{name} cannot be {value:04x}: {refused}")
+    return value
+
+
+def _selector(text: str, scene: Scene) -> int:
+    """A selector: as a number, or as that of another register."""
+    name = text.strip().upper()
+    if name in ("LDTR", "TR"):
+        return int(getattr(scene.state, name.lower()).selector)
+    if name in SEGMENTS:
+        return scene.state.segs[SEGMENTS.index(name)].selector
+    value = evaluate(text, scene)
+    if value >> 16:
+        raise EditError(f"a selector has 16 bits, so it cannot be {hex32(value)}")
     return value
 
 

@@ -22,6 +22,7 @@ from teachvm.lesson.expressions import NoValueError
 from teachvm.lesson.reading import WorldScope
 from teachvm.machine.events import ExceptionRaised, InterruptAccepted, SoftwareInterrupted, WalkReferenced
 from teachvm.machine.memory import Memory
+from teachvm.machine.register_loads import DEBUG
 from teachvm.machine.registers import MASK32
 from teachvm.trace.moment import START, Moment
 from teachvm.trace.timeline import Timeline
@@ -268,6 +269,8 @@ def _register(state: GuestState, name: str) -> int:
         return state.regs[REGISTER_NAMES[32].index(word)]
     if word in SEGMENT_NAMES:
         return state.segs[SEGMENT_NAMES.index(word)].selector
+    if name in DEBUG:
+        return state.dr[DEBUG[name]]
     if word in ("gdtr", "idtr"):
         return int(getattr(state, word).base)
     if word in ("ldtr", "tr"):

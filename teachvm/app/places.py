@@ -14,12 +14,15 @@ from teachvm.app.notation import hex32
 from teachvm.app.scene import MASK32, Scene
 from teachvm.guest.symbols import UnknownLabelError
 from teachvm.isa.assembler.errors import did_you_mean
+from teachvm.machine.register_loads import DEBUG
 
 LONGEST: Final = 200
 _TOKEN: Final = re.compile(
     r"\s*(?:(#\d+)|(0[xX][0-9a-fA-F]+)|([0-9a-fA-F]{4} [0-9a-fA-F]{4})(?![\w.$@])|([\w.$@:#]+)|(.))"
 )
 _OTHER_REGISTERS: Final = ("EIP", "EFLAGS", "CR0", "CR2", "CR3", "CR4")
+
+_TABLES: Final = ("GDTR", "IDTR", "LDTR", "TR")
 
 
 class PlaceError(ValueError):
@@ -109,6 +112,10 @@ class _Reader:
             return int(getattr(state, name.lower()))
         if name in SEGMENTS:
             return state.segs[SEGMENTS.index(name)].base
+        if name in _TABLES:
+            return int(getattr(state, name.lower()).base)
+        if name in DEBUG:
+            return state.dr[DEBUG[name]]
         space, _, label = token.rpartition(":")
         try:
             return self._scene.symbols.address_of(label, space or None)

@@ -235,6 +235,7 @@ class Vcpu:
         cpu.eip, cpu.eflags, cpu.cpl = state.eip, state.eflags, state.cpl
         cpu.shadow = shadow or (cpu.shadow and not self.retired)
         cpu.trap_pending = hardware.trap_pending
+        cpu.dr[6] = state.dr[6]  # which breakpoints were met: their #DB may be pending
         self.in_guest = False
 
     # ---- into the hardware ---------------------------------------------------------------------

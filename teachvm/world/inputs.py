@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from teachvm.host.bare import BareGuest
-from teachvm.isa.operands import REGISTER_NAMES
 from teachvm.machine.cpu import Cpu
+from teachvm.machine.exceptions import CpuStopped, Fault
+from teachvm.machine.register_loads import SELECTORS, load_register
 from teachvm.trace.subject import Subject
 from teachvm.vmm.engines.hardware import HardwareAssist
 from teachvm.vmm.techniques import Paging
@@ -90,8 +92,8 @@ class RegisterEdited:
 
     Attributes:
         guest: The tenant.
-        name: `EAX` to `EDI`, `EIP`, `EFLAGS`, `CR0`, `CR2`, `CR3` or `CR4`.
-        value: One the processor accepts.
+        name: As `load_register` has them.
+        value: One the processor accepts; of a selector, by its descriptor tables at that moment.
     """
 
     guest: str
@@ -99,24 +101,18 @@ class RegisterEdited:
     value: int
 
     def apply(self, subject: Subject) -> None:
-        """Set it: in the VCPU, from where the next resume brings it into the hardware, or in the bare processor."""
+        """Set it: in the VCPU, from where the next resume brings it into the hardware, or in the bare processor.
+
+        A processor that refuses it keeps what it has: somebody's recording may ask for anything.
+        """
         assert isinstance(subject, World)
         cpu = _processor(subject, self.guest)
-        match self.name:
-            case "EIP":
-                cpu.eip = self.value
-            case "EFLAGS":
-                cpu.eflags = self.value
-            case "CR0":
-                cpu.write_cr0(self.value)
-            case "CR2":
-                cpu.cr2 = self.value
-            case "CR3":
-                cpu.write_cr3(self.value)
-            case "CR4":
-                cpu.write_cr4(self.value)
-            case _:
-                cpu.regs[REGISTER_NAMES[32].index(self.name.lower())] = self.value
+        recorder = cpu.recorder
+        if self.name in SELECTORS:
+            cpu.recorder = None  # no step of the guest's walks to its descriptor tables here
+        with suppress(Fault, CpuStopped):
+            load_register(cpu, self.name, self.value)
+        cpu.recorder = recorder
         cpu.restored()
 
 

@@ -22,19 +22,19 @@ from teachvm.app.scene import Scene, scene_of
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.wording import Editable, Place, Span, Text
 from teachvm.isa.descriptors import Segment
-from teachvm.isa.operands import CS, DS, ES, FS, GS, SS
+from teachvm.machine.register_loads import DEBUG
 from teachvm.vmm.view import GuestState
 
-SEGMENT_ORDER = (CS, SS, DS, ES, FS, GS)
+SEGMENT_ORDER = ("CS", "SS", "DS", "ES", "FS", "GS")
 
 
 def present(now: Snapshot, before: Snapshot | None) -> CardView:
-    """General registers, segments with their hidden parts, control registers, flags."""
+    """General registers, segments with their hidden parts, control registers, flags, debug registers."""
     scene = scene_of(now)
     state = scene.state
     was = None if before is None else scene_of(before, scene.vm).state
     lit = lit_names(now.focus)
-    segments = tuple(_segment(index, state, was, lit) for index in SEGMENT_ORDER)
+    segments = tuple(_segment(scene, name, state, was, lit) for name in (*SEGMENT_ORDER, "LDTR", "TR"))
     control = tuple(_control(scene, name, state, was, lit) for name in ("CR0", "CR2", "CR3", "CR4"))
     sections = (
         PairSection(tuple(_general(scene, state, was, lit)), ("general",)),
@@ -42,7 +42,8 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
         PairSection(control, ("control",)),
     )
     flags = flag_chips(state.eflags, None if was is None else was.eflags, lit=lit, vm=scene.vm)
-    return CardView(_subtitle(scene), (PairsView(sections), flags))
+    debug = PairSection(tuple(_debug(scene, name, state, was, lit) for name in DEBUG), ("debug",))
+    return CardView(_subtitle(scene), (PairsView(sections), flags, PairsView((debug,))))
 
 
 def _subtitle(scene: Scene) -> Text:
@@ -64,16 +65,24 @@ def _general(scene: Scene, state: GuestState, was: GuestState | None, lit: froze
     return rows
 
 
-def _segment(index: int, state: GuestState, was: GuestState | None, lit: frozenset[str]) -> Pair:
-    name, segment = SEGMENTS[index], state.segs[index]
-    old = None if was is None else _texts(was.segs[index])
-    values = (segment.selector, segment.base)
-    hint = selector_tip(name, segment)
-    cells = tuple(
-        cell(text, value, None if old is None else old[at], "text" if at == 0 else "dim", lit=not at and name in lit)
-        for at, (text, value) in enumerate(zip(_texts(segment), values, strict=True))
-    )
-    return Pair(name, cells, hint)
+def _segment(scene: Scene, name: str, state: GuestState, was: GuestState | None, lit: frozenset[str]) -> Pair:
+    """The selector, which can be given anew, and the base from the hidden part that comes with it."""
+    segment = _held(state, name)
+    old = None if was is None else _texts(_held(was, name))
+    text, base = _texts(segment)
+    selector = cell(text, segment.selector, None if old is None else old[0], lit=name in lit)
+    hidden = cell(base, segment.base, None if old is None else old[1], "dim")
+    edit = Editable("register", name, scene.vm)
+    return Pair(name, (replace(selector, alters=edit), hidden), selector_tip(name, segment))
+
+
+def _held(state: GuestState, name: str) -> Segment:
+    return state.segs[SEGMENTS.index(name)] if name in SEGMENTS else getattr(state, name.lower())
+
+
+def _debug(scene: Scene, name: str, state: GuestState, was: GuestState | None, lit: frozenset[str]) -> Pair:
+    index = DEBUG[name]
+    return hex_pair(name, state.dr[index], None if was is None else was.dr[index], scene.vm, lit=name in lit)
 
 
 def _texts(segment: Segment) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from teachvm.app.cells import REGISTER_ORDER, REGISTERS, bits_tip, cell, flag_chips, hex_pair, selector_tip, tip
@@ -11,7 +11,7 @@ from teachvm.app.notation import hex32
 from teachvm.app.presentation import CardView, Cell, Pair, PairSection, PairsView
 from teachvm.app.scene import Scene, scene_of
 from teachvm.app.snapshot import Snapshot
-from teachvm.app.wording import Place, Role, Span, Text, Tip
+from teachvm.app.wording import Editable, Place, Role, Span, Text, Tip
 from teachvm.isa.control import CR0_AM
 from teachvm.isa.flags import IF
 from teachvm.isa.operands import CS
@@ -22,6 +22,7 @@ from teachvm.vmm.vcpu import GUEST_CR0
 from teachvm.vmm.vmx.setup import REAL_CR0
 
 FIELDS = ("CPL", "IF", "CR0", "CR2", "CR3", "IDTR", "GDTR", "CS")
+EDITABLE = ("CR0", "CR2", "CR3", "CS", "EIP")
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +254,17 @@ def _value(
     elif name == "CS" and not real:
         hint = selector_tip("CS", scene.state.segs[CS])
     was = None if before is None or name == "EIP" or name not in before else _text(name, before[name])
-    return cell(_text(name, value), value, was, role, strong=role == "kernel", lit=name in lit, tip=hint, link=link)
+    shown = cell(_text(name, value), value, was, role, strong=role == "kernel", lit=name in lit, tip=hint, link=link)
+    return shown if real else replace(shown, alters=_alters(scene, name))
+
+
+def _alters(scene: Scene, name: str) -> Editable | None:
+    """What changing a value of the guest's changes; a kernel that knows its ring shows another CS than the VCPU has."""
+    if name == "IF":
+        return Editable("flag", name, scene.vm)
+    if name not in EDITABLE or (name == "CS" and scene.technique is Technique.PARAVIRTUAL):
+        return None
+    return Editable("register", name, scene.vm)
 
 
 def _text(name: str, value: int) -> str:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QListWidget, QWidget
 
 from teachvm.app.headless import Wishes
 from teachvm.app.laboratory import Laboratory
-from teachvm.isa.operands import EAX
+from teachvm.isa.operands import EAX, FS
 from teachvm.trace.moment import START
 from teachvm.ui.widgets.canvas import Canvas
 from teachvm.ui.widgets.field_editor import FieldEditor
@@ -197,6 +197,18 @@ def test_a_value_the_processor_would_not_take_is_refused_in_one_line(lab: MainWi
     change(lab, "registers", "CR0", "0")
     assert "CR0.PE has to stay set" in lab.page.banner.text.text()
     assert not session(lab).control.edits
+
+
+def test_a_selector_and_a_debug_register_are_changed_in_place_and_a_bad_selector_is_refused(lab: MainWindow) -> None:
+    change(lab, "registers", "FS", "0")
+    assert session(lab).scene.state.segs[FS].selector == 0
+    change(lab, "registers", "DR0", "letter")
+    assert session(lab).scene.state.dr[0] == 0x11004
+    assert rows(lab.page.panel.edits) == ["FS = 0000  at the beginning", "DR0 = 0001 1004  at the beginning"]
+    change(lab, "registers", "SS", "fff8")
+    assert "SS cannot be fff8: loading it raises #GP(0xfff8)" in lab.page.banner.text.text()
+    assert len(session(lab).control.edits) == 2
+    assert problems(lab) == []
 
 
 def test_a_breakpoint_and_a_watch_stop_the_run_are_listed_and_removed(lab: MainWindow) -> None:
