@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from teachvm.app import page_tables
 from teachvm.app.control import Notice
 from teachvm.app.edits import described
 from teachvm.app.focus import Watchpoint
@@ -63,8 +64,10 @@ class Laboratory(Session):
             techniques=self.techniques(),
             technique=self.technique.value,
             place="Laboratory",
-            pagings=self.pagings(),
-            paging=self.paging,
+            pagings=page_tables.pagings(self.control.world),
+            paging=page_tables.paging(self.control.world),
+            shadows=page_tables.shadows(self.control.world),
+            shadow=page_tables.shadow(self.control.world),
         )
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from teachvm.app import telling
+from teachvm.app import page_tables, telling
 from teachvm.app.control import Direction, Notice
 from teachvm.app.flow import Flow, Waiting
 from teachvm.app.rail import HeaderView, RailView
@@ -68,7 +68,8 @@ class LessonSession(Session):
 
     def header(self) -> HeaderView:
         """Lesson, beats and technique."""
-        run = self.run
+        run, world = self.run, self.control.world
+        shown = "shadow-tables" in self.stage
         return HeaderView(
             number=str(self.lesson.number) if self.lesson.number else "",
             title=self.lesson.title,
@@ -78,8 +79,10 @@ class LessonSession(Session):
             ),
             techniques=self.techniques(),
             technique=self.technique.value,
-            pagings=self.pagings(),
-            paging=self.paging,
+            pagings=page_tables.pagings(world),
+            paging=page_tables.paging(world),
+            shadows=page_tables.shadows(world) if shown else (),
+            shadow=page_tables.shadow(world) if shown else "",
         )
 
     def saved(self) -> dict[str, Any]:

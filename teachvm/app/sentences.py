@@ -33,6 +33,7 @@ from teachvm.vmm.entries import EntryKind
 from teachvm.vmm.faults import FaultKind
 from teachvm.vmm.hypercalls import Hypercall
 from teachvm.vmm.region import VMM_BASE
+from teachvm.vmm.techniques import ShadowPolicy
 from teachvm.world.events import WorldEnded
 from teachvm.world.inputs import ASKED
 
@@ -221,6 +222,13 @@ def _shadow_dropped(event: vmm.ShadowDropped) -> Said:
     return "vmm", "VMM", (words(f"drops {entries} of {event.vm}: {_DROPPED.get(event.cause, event.cause)}"),)
 
 
+def _shadow_policy_switched(event: vmm.ShadowPolicySwitched) -> Said:
+    policy = ShadowPolicy(event.policy)
+    tip = Tip(policy.label, policy.explanation, policy.source)
+    how = Span(policy.label.lower(), strong=True, tip=tip)
+    return "vmm", "VMM", (words(f"keeps the shadow tables of {event.vm} in step another way from now on: "), how)
+
+
 def _fault_reflected(event: vmm.FaultReflected) -> Said:
     text = (words("delivers "), vector_span(event.vector, event.error), words(" through the guest’s own table: "))
     return "vmm", "VMM", (*text, words("its handler at "), place(event.eip, event.vm))
@@ -349,6 +357,7 @@ SENTENCES: Final[dict[type[Event], Callable[[Any], Said]]] = {
     vmm.FaultClassified: _fault_classified,
     vmm.ShadowFilled: _shadow_filled,
     vmm.ShadowDropped: _shadow_dropped,
+    vmm.ShadowPolicySwitched: _shadow_policy_switched,
     vmm.FaultReflected: _fault_reflected,
     vmm.InterruptInjected: _interrupt_injected,
     vmm.GuestResumed: _guest_resumed,

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
-from teachvm.app import edits, errands, recordings
+from teachvm.app import edits, errands, page_tables, recordings
 from teachvm.app.chronicle import chronicle_of
 from teachvm.app.comparison import Comparison
 from teachvm.app.control import Control, Direction, Notice
@@ -29,11 +29,9 @@ from teachvm.lesson.judging import parse_number
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
 from teachvm.trace.subject import Input
-from teachvm.vmm.engines.hardware import HardwareAssist
-from teachvm.vmm.techniques import CHOICES, Technique
-from teachvm.vmm.vm import Vm
+from teachvm.vmm.techniques import Technique
 from teachvm.world.build import build
-from teachvm.world.inputs import ConsoleTyped, DerivedDropRequested, PagingChosen, TlbFlushRequested
+from teachvm.world.inputs import ConsoleTyped, DerivedDropRequested, TlbFlushRequested
 from teachvm.world.recording import RecordingError
 from teachvm.world.spec import SpecError, WorldSpec
 
@@ -116,20 +114,6 @@ class Session(ABC):
     def techniques(self) -> tuple[TechniqueView, ...]:
         """Every technique, and why one cannot be chosen."""
         return tuple(self._technique_view(each) for each in Technique)
-
-    @property
-    def paging(self) -> str:
-        """Which of `pagings` is in force; empty where the technique has no choice."""
-        tenant = next(iter(self.control.world.host.tenants.values()))
-        if not isinstance(tenant, Vm) or not isinstance(tenant.engine, HardwareAssist):
-            return ""
-        return tenant.engine.choice.name
-
-    def pagings(self) -> tuple[TechniqueView, ...]:
-        """The choice of who translates; empty where there is none."""
-        if not self.paging:
-            return ()
-        return tuple(TechniqueView(each.name, each.short_label, each.label, True, each.explanation) for each in CHOICES)
 
     def _technique_view(self, technique: Technique) -> TechniqueView:
         why = ""
@@ -295,11 +279,13 @@ class Session(ABC):
         self._rebuild(self.control.world.run_by(technique))
 
     def set_paging(self, name: str) -> None:
-        """Let the guests' addresses be translated another way from this moment on; the guests go on as they are."""
-        chosen = next(each for each in CHOICES if each.name == name)
-        if self.paging and name != self.paging:
-            for guest in self.control.world.guests:
-                self._inject(PagingChosen(guest, chosen.paging, chosen.walk_cache))
+        """Let the guests' addresses be translated another way from this moment on; the guests go on as they are.
+
+        Args:
+            name: Who translates, or how shadow tables are kept in step; see `page_tables`.
+        """
+        for given in list(page_tables.chosen(self.control.world, name)):
+            self._inject(given)
 
     def set_cost(self, key: str, given: str) -> None:
         """Let a piece of work cost so many cycles, from the beginning of this beat; a notice says what is no cost."""

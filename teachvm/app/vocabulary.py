@@ -93,7 +93,7 @@ def _paging() -> Iterator[Row]:
 
 def _shadow() -> Iterator[Row]:
     for policy in ShadowPolicy:
-        yield {"name": policy.value, "explanation": policy.explanation}
+        yield {"name": policy.value, "label": policy.label, "explanation": policy.explanation}
 
 
 def _guests() -> Iterator[Row]:

@@ -56,7 +56,14 @@ class Instant:
     moment: Moment
 
 
-Link = Place | Instant
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A linear address a value stands for; activating it shows how the guest's tables translate it."""
+
+    linear: int
+
+
+Link = Place | Instant | Walked
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,19 @@ class ShadowDropped(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowPolicySwitched(Event):
+    """The shadow tables of a guest that runs are kept in step another way from now on; what there was is gone.
+
+    Attributes:
+        vm: Whose.
+        policy: `noncaching`, `caching` or `unsync`.
+    """
+
+    vm: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
 class FaultReflected(Event):
     """The VMM delivered an exception through the guest's own IDT. A phase.
 

@@ -120,6 +120,18 @@ class ShadowPolicy(Enum):
     UNSYNC = "unsync"
 
     @property
+    def label(self) -> str:
+        """The name in prose, and on a button."""
+        return self.value.capitalize()
+
+    @property
+    def source(self) -> str:
+        """Where to read about it."""
+        if self is ShadowPolicy.UNSYNC:
+            return "Linux, virt/kvm/x86/mmu.rst: unsync pages"
+        return "Adams & Agesen, ASPLOS 2006, §2.4; Agesen et al., OSR 44(4) 2010, §3.2"
+
+    @property
     def explanation(self) -> str:
         """One sentence: what is traced, and what a flush of the guest's costs."""
         return {

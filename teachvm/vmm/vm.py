@@ -20,12 +20,12 @@ from teachvm.vmm.engines.protocol import Engine
 from teachvm.vmm.engines.translate.engine import BinaryTranslation
 from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
 from teachvm.vmm.entries import Ledger
-from teachvm.vmm.events import ShadowDropped
+from teachvm.vmm.events import ShadowDropped, ShadowPolicySwitched
 from teachvm.vmm.memory.guest import GuestMemory
-from teachvm.vmm.memory.policies import SHADOWS
+from teachvm.vmm.memory.policies import PolicedTables
 from teachvm.vmm.memory.shadow import DEFAULT_BUDGET, LEAST_BUDGET
 from teachvm.vmm.region import CACHE_CS, REGION_FRAMES, VmmRegion
-from teachvm.vmm.techniques import Technique, Translation
+from teachvm.vmm.techniques import ShadowPolicy, Technique, Translation
 from teachvm.vmm.vcpu import Vcpu
 from teachvm.vmm.vmx.vcpu import NonRootVcpu
 
@@ -130,8 +130,8 @@ class Vm:
         self.region = VmmRegion(host, name)
         self.memory = GuestMemory(host, name, memory_bytes, start=start_frame)
         assisted = technique is Technique.HARDWARE_ASSIST
-        tables = SHADOWS[translation.shadow]
-        self.shadow = tables(self.memory, self.region, name, shadow_budget, reserved=not assisted)
+        policy = translation.shadow
+        self.shadow = PolicedTables(self.memory, self.region, name, shadow_budget, reserved=not assisted, policy=policy)
         self.board = devices_for(name, self.guest_time, host.recorder, debug_ports=debug_ports)
         if assisted:
             self.vcpu: Vcpu = NonRootVcpu(name, host, self.memory, self.board, self.shadow, translation.paging)
@@ -193,6 +193,21 @@ class Vm:
     def executing(self) -> bool:
         """Whether the guest's instructions are what happens next: in the hardware or in an interpreter."""
         return self.vcpu.in_guest or self.processor is self.vcpu.cpu
+
+    def take_back(self) -> None:
+        """Take the guest out of the hardware between two of its instructions; its next resume is a world switch."""
+        if self.vcpu.in_guest:
+            self.vcpu.take_back()
+            self.host.on_cpu = None
+
+    def keep_shadow(self, policy: ShadowPolicy) -> None:
+        """Keep the shadow tables in step another way from now on; the guest sees nothing of it."""
+        if policy is self.shadow.policy:
+            return
+        self.take_back()
+        self.engine.drop_derived()
+        self.shadow.keep_by(policy)
+        self.host.recorder.emit(ShadowPolicySwitched, vm=self.name, policy=policy.value)
 
     # ---- the guest's time ----------------------------------------------------------------------
 

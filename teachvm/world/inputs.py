@@ -11,7 +11,7 @@ from teachvm.machine.exceptions import CpuStopped, Fault
 from teachvm.machine.register_loads import SELECTORS, load_register
 from teachvm.trace.subject import Subject
 from teachvm.vmm.engines.hardware import HardwareAssist
-from teachvm.vmm.techniques import Paging
+from teachvm.vmm.techniques import Paging, ShadowPolicy
 from teachvm.vmm.vm import Vm
 from teachvm.world.world import World
 
@@ -87,6 +87,26 @@ class PagingChosen:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowChosen:
+    """Somebody chose how a guest's shadow tables are kept in step with its own, while it runs.
+
+    Attributes:
+        guest: The VM.
+        shadow: How, from now on.
+    """
+
+    guest: str
+    shadow: ShadowPolicy
+
+    def apply(self, subject: Subject) -> None:
+        """Switch; what was derived under the other policy is dropped."""
+        assert isinstance(subject, World)
+        tenant = subject.host.tenants[self.guest]
+        if isinstance(tenant, Vm):
+            tenant.keep_shadow(self.shadow)
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterEdited:
     """Somebody changed a register of a guest's processor between two instructions.
 
@@ -138,16 +158,22 @@ class MemoryEdited:
         memory.write_bytes(self.address, self.content)
 
 
-Given = ConsoleTyped | DerivedDropRequested | TlbFlushRequested | PagingChosen | RegisterEdited | MemoryEdited
+Given = (
+    ConsoleTyped
+    | DerivedDropRequested
+    | TlbFlushRequested
+    | PagingChosen
+    | ShadowChosen
+    | RegisterEdited
+    | MemoryEdited
+)
 """Everything that can come into a world from outside; what a recording may hold."""
 
 
 def _processor(world: World, guest: str) -> Cpu:
     tenant = world.host.tenants[guest]
     if isinstance(tenant, Vm):
-        if tenant.vcpu.in_guest:
-            tenant.vcpu.take_back()
-            world.host.on_cpu = None
+        tenant.take_back()
         return tenant.vcpu.cpu
     assert isinstance(tenant, BareGuest)
     return tenant.cpu

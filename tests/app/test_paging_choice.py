@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from teachvm.app.headless import Wishes
 from teachvm.app.laboratory import Laboratory
 from teachvm.trace.moment import Moment
 from teachvm.vmm.engines.hardware import HardwareAssist
 from teachvm.vmm.techniques import Technique
+from tests.app.lessons import ready
 
 
 def laboratory(technique: Technique) -> Laboratory:
@@ -34,3 +37,40 @@ def test_a_technique_without_the_choice_shows_no_switch() -> None:
     for technique in (Technique.BARE_METAL, Technique.TRAP_AND_EMULATE, Technique.EMULATION):
         view = laboratory(technique).header()
         assert (view.pagings, view.paging) == ((), "")
+
+
+def test_shadow_tables_are_kept_in_step_another_way_from_here_on() -> None:
+    for technique in (Technique.TRAP_AND_EMULATE, Technique.BINARY_TRANSLATION, Technique.PARAVIRTUAL):
+        session = laboratory(technique)
+        session.control.seek(Moment(4_000))
+        assert [each.id for each in session.header().shadows] == ["noncaching", "caching", "unsync"]
+        assert session.header().shadow == "caching"
+        for name in ("unsync", "noncaching", "caching", "unsync"):
+            session.set_paging(name)
+            assert session.header().shadow == name
+            assert session.control.position == Moment(4_000)
+        session.control.seek(Moment(6_000))
+        session.control.seek(Moment(3_000))
+        assert session.header().shadow == "caching", "before it was chosen"
+        session.control.seek(Moment(5_000))
+        assert session.header().shadow == "unsync"
+        session.reset()
+        assert session.header().shadow == "caching"
+
+
+def test_where_no_shadow_tables_translate_there_is_nothing_to_keep_in_step() -> None:
+    for technique in (Technique.BARE_METAL, Technique.EMULATION):
+        assert laboratory(technique).header().shadows == ()
+    session = laboratory(Technique.HARDWARE_ASSIST)
+    assert session.header().shadow == "caching"
+    session.set_paging("nested")
+    assert (session.header().shadows, session.header().shadow) == ((), "")
+    session.set_paging("unsync")
+    assert session.header().paging == "nested", "no position of any switch then"
+
+
+def test_a_lesson_offers_it_only_beside_the_card_that_shows_it(tmp_path: Path) -> None:
+    body = """## One\n\n```{{show}}\ncards: [{cards}]\n```\n\nText.\n"""
+    for cards, offered in (("guest-code", 0), ("guest-code, shadow-tables", 3)):
+        session = ready(tmp_path / cards[-4:], body.format(cards=cards))
+        assert len(session.header().shadows) == offered

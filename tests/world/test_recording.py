@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from teachvm.app import recordings
 from teachvm.trace.timeline import Timeline
+from teachvm.vmm.techniques import ShadowPolicy
 from teachvm.world import inputs
 from teachvm.world.build import build
 from teachvm.world.recording import RecordingError, parse
@@ -54,6 +55,7 @@ def test_a_recording_replays_to_its_digest_after_the_guests_files_are_gone(
                     inputs.ConsoleTyped(guest, bytes(random.choices(range(256), k=3))),
                     inputs.DerivedDropRequested(),
                     inputs.TlbFlushRequested(guest),
+                    inputs.ShadowChosen(guest, random.choice(list(ShadowPolicy))),
                     inputs.MemoryEdited(guest, 0x9_0000, b"\x01\xff"),
                     inputs.RegisterEdited(guest, "EDX", 0xFFFF_FFFF),
                 )

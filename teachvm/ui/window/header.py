@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QSlider, QToolButton
@@ -230,8 +232,9 @@ class Switch(QFrame):
         for button, view in zip(self._buttons, views, strict=True):
             button.setChecked(view.id == now)
             self.look.dress(button, fonts.SMALL_STRONG if view.id == now else fonts.SMALL)
-        self.drop.setText(next((view.name for view in views if view.id == now), self._title))
-        self.drop.setToolTip(f"{self._title}: {self.drop.text()}")
+        chosen = next((view for view in views if view.id == now), TechniqueView("", "", self._title))
+        self.drop.setText(chosen.name)
+        self.drop.setToolTip("\n".join(filter(None, (f"{self._title}: {chosen.name}", chosen.why))))
         self.setVisible(bool(views))
 
     def _build(self) -> None:
@@ -295,6 +298,9 @@ class Header(QFrame):
         self.transport = Transport(look, actions)
         self.technique = Switch(look, "technique", "Technique", "Alt+")
         self.paging = Switch(look, "paging", "Page tables")
+        self.shadow = Switch(look, "shadow", "How shadow tables are kept in step")
+        self.shadow.chosen.connect(self.paging.chosen)
+        self._switches = (self.technique, self.paging, self.shadow)
         self.rail_button = IconButton(look, "rail-toggle", "rail", "Fold the lesson text away, or bring it back")
         self.cards_button = IconButton(look, "cards-open", "cards", "Every card: put one on the stage")
         self.theme_button = IconButton(look, "theme-next", "moon", "Dark, light or high contrast")
@@ -303,7 +309,7 @@ class Header(QFrame):
         key = KEY_BY_ACTION["key-sheet"]
         self.keys_button = IconButton(look, "keys-open", "keyboard", f"{key.does} ({key.keys[0]})")
         self._icons = (self.rail_button, self.cards_button, self.theme_button, self.presenter_button, self.keys_button)
-        for child in (self.heading, self.chip, self.transport, self.technique, self.paging, *self._icons):
+        for child in (self.heading, self.chip, self.transport, *self._switches, *self._icons):
             child.setParent(self)
         look.changed.connect(self._restyle)
         self._restyle()
@@ -315,7 +321,7 @@ class Header(QFrame):
         if not opened:
             self._view = HeaderView()
             self.heading.show_header(self._view)
-            for switch in (self.technique, self.paging):
+            for switch in self._switches:
                 switch.hide()
                 switch.show_choices((), "")
         self.arrange()
@@ -328,6 +334,7 @@ class Header(QFrame):
         self.heading.show_header(view)
         self.technique.show_choices(view.techniques, view.technique)
         self.paging.show_choices(view.pagings, view.paging)
+        self.shadow.show_choices(view.shadows, view.shadow)
         self.arrange()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -344,9 +351,10 @@ class Header(QFrame):
             button.setGeometry(right + icon * at, (high - icon) // 2, icon, icon)
         self.chip.wide = width >= px(1280)
         self.transport.set_level(2 if width >= px(1180) else 1 if width >= px(1000) else 0)
-        crowded = 260 if self.paging.isVisibleTo(self) else 0
-        for switch, needed in ((self.technique, 1440 + crowded), (self.paging, 1440)):
-            roomy = width >= px(needed)
+        crowded = 260 * self.paging.isVisibleTo(self) + 100 * self.shadow.isVisibleTo(self)
+        rooms = (1440 + crowded, 1440 + 100 * self.shadow.isVisibleTo(self), math.inf)
+        for switch, needed in zip(self._switches, rooms, strict=True):
+            roomy = width >= needed * self.look.zoom
             switch.set_compact(not roomy)
             wide = switch.full_width() if roomy else switch.drop.sizeHint().width() + 4
             if switch.isVisibleTo(self):

@@ -188,17 +188,19 @@ class LessonPage(QWidget):
     # --- what the student does on a card -------------------------------------------------------------------------
 
     def follow(self, link: Link) -> None:
-        """Go where a value points: to a moment, or to an address, shown on the memory card."""
+        """Go where a value points: to a moment, to an address on the memory card, or to its walk on the walk's card."""
         session, bridge = self.session, self.bridge
         if session is None or bridge is None:
             return
         if isinstance(link, Instant):
             bridge.seek(link.moment)
-        elif isinstance(link, Place):
-            focus = session.control.focus
-            cards = focus.cards if "memory" in focus.cards else (*focus.cards, "memory")
-            session.look(replace(focus, memory=link.address, cards=cards))
-            bridge.poke()
+            return
+        focus = session.control.focus
+        card = "memory" if isinstance(link, Place) else "guest-walk"
+        focus = replace(focus, cards=focus.cards if card in focus.cards else (*focus.cards, card))
+        focus = replace(focus, memory=link.address) if isinstance(link, Place) else replace(focus, walk=link.linear)
+        session.look(focus)
+        bridge.poke()
 
     def selected_address(self) -> int | None:
         """The instruction that was chosen on the code card by keyboard, else the one the guest stands at."""

@@ -23,7 +23,7 @@ from teachvm.app.presenters import present
 from teachvm.trace.events import Event
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
-from teachvm.vmm.techniques import Paging, Technique
+from teachvm.vmm.techniques import Paging, ShadowPolicy, Technique
 from teachvm.world.build import build
 from teachvm.world.spec import HostSpec, VmSpec, WorldSpec
 
@@ -35,9 +35,10 @@ def tinyos(
     technique: Technique = Technique.TRAP_AND_EMULATE,
     vms: tuple[str, ...] = ("alpha",),
     paging_by: Paging = Paging.SHADOW,
+    shadow: ShadowPolicy = ShadowPolicy.CACHING,
 ) -> Control:
     """The shipped guest, as often as there are names."""
-    guests = tuple(VmSpec(name, "tinyos", technique=technique, paging=paging_by) for name in vms)
+    guests = tuple(VmSpec(name, "tinyos", technique=technique, paging=paging_by, shadow=shadow) for name in vms)
     return Control(WorldSpec(HostSpec(vms=guests)))
 
 

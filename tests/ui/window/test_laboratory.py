@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QListWidget, QWidget
+from PySide6.QtWidgets import QListWidget, QTableView, QWidget
 
 from teachvm.app.headless import Wishes
 from teachvm.app.laboratory import Laboratory
+from teachvm.app.twin import twin
 from teachvm.isa.operands import EAX, FS
 from teachvm.trace.moment import START
 from teachvm.ui.widgets.canvas import Canvas
@@ -277,3 +278,39 @@ def test_several_copies_run_beside_each_other(window: MainWindow, tmp_path: Path
     run(window)
     world = session(window).control.world
     assert [world.console(name) for name in world.guests] == ["a" * 40] * 2
+
+
+def test_a_row_of_the_shadow_tables_leads_to_the_walk_of_its_address(window: MainWindow) -> None:
+    assert window.open_laboratory("tinyos", None)
+    settle(window)
+    lab = session(window)
+    lab.control.leave()
+    lab.control.timeline.run(6_000)
+    window.page.stage.toggle("shadow-tables")
+    window.refresh()
+    settle(window)
+    rows = window.page.stage.frame("shadow-tables").findChild(QTableView, "shadow-tables-table-rows")
+    assert rows is not None
+    index = rows.model().index(1, 3)
+    linear = int("".join(rows.model().index(1, 0).data().split()), 16)
+    QTest.mouseClick(rows.viewport(), Qt.MouseButton.LeftButton, pos=rows.visualRect(index).center())
+    settle(window)
+    assert lab.control.focus.walk == linear
+    assert "guest-walk" in window.page.stage.cards
+    assert f"{linear:08x}" in twin(lab.card("guest-walk")).replace(" ", "")
+
+
+def test_how_shadow_tables_are_kept_in_step_is_chosen_in_the_header(window: MainWindow) -> None:
+    assert window.open_laboratory("tinyos", None)
+    settle(window)
+    drop = window.header.shadow.drop
+    assert drop.isVisible()
+    assert drop.text() == "Shadow: caching"
+    menu = {action.text(): action for action in window.header.shadow.menu.actions()}
+    menu["Shadow: unsync"].trigger()
+    settle(window)
+    assert (drop.text(), session(window).header().shadow) == ("Shadow: unsync", "unsync")
+    window.actions_by_name["technique-bare-metal"].trigger()
+    settle(window)
+    assert not drop.isVisible()
+    assert problems(window) == []
