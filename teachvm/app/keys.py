@@ -6,6 +6,7 @@ One rule: Shift is the same thing backwards, Ctrl is coarser.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from teachvm.vmm.techniques import Technique
 
@@ -20,6 +21,9 @@ class Key:
     does: str
     unless_editing: bool = False  # left to a list or a text while one has the focus
 
+
+COMPARED: Final = tuple(each for each in Technique if each.as_built and each is not Technique.BARE_METAL)
+"""Techniques a guest can be held against, besides bare metal, which has a key of its own."""
 
 KEYS: tuple[Key, ...] = (
     Key("run", ("F5",), "Run", "Run, or pause"),
@@ -63,6 +67,15 @@ KEYS: tuple[Key, ...] = (
     *(
         Key(f"technique-{technique.value}", (f"Alt+{technique.number}",), technique.label, technique.explanation)
         for technique in Technique
+    ),
+    *(
+        Key(
+            f"compare-{technique.value}",
+            (f"Alt+Shift+{technique.number}",),
+            f"Compare with {technique.label.lower()}",
+            f"Find the first thing this guest could see that differs from {technique.label.lower()}",
+        )
+        for technique in COMPARED
     ),
     Key("key-sheet", ("?",), "Keys", "Every key, on one sheet"),
 )

@@ -30,6 +30,7 @@ from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
 from teachvm.trace.subject import Input
 from teachvm.vmm.techniques import Technique
+from teachvm.world import divergence
 from teachvm.world.build import build
 from teachvm.world.inputs import ConsoleTyped, DerivedDropRequested, TlbFlushRequested
 from teachvm.world.recording import RecordingError
@@ -223,22 +224,21 @@ class Session(ABC):
             self._moved()
         self.control.notice = said or Notice(errand.progress)
 
-    @property
-    def why_not_comparable(self) -> str:
-        """Why this guest cannot be held against bare metal; empty if it can."""
-        if len(self._spec.host.vms) > 1:
-            return "Several guests share this host; bare metal runs one operating system."
-        return "" if self.control.virtualized else "This guest runs on bare metal already."
+    def why_not_comparable(self, against: Technique = Technique.BARE_METAL) -> str:
+        """Why this guest cannot be held against itself by another technique; empty if it can."""
+        if self.control.world.foreign:
+            return "This guest is code for another processor; only emulation can run it."
+        return divergence.why_not(self.control.world.spec, against)
 
-    def compare(self) -> None:
-        """Begin to look for the first difference from bare metal; `work` does it, and the notice says what came out."""
+    def compare(self, against: Technique = Technique.BARE_METAL) -> None:
+        """Begin to look for the first difference from another technique; the notice says what `work` found."""
         self.stop()
-        why = self.why_not_comparable
+        why = self.why_not_comparable(against)
         if why:
             self.control.notice = Notice(why, failure=True)
             return
-        self._comparison = Comparison(self.control.world.spec, self._folder)
-        self.control.notice = Notice("The same guest runs on bare metal beside this one, step by step …")
+        self._comparison = Comparison(self.control.world.spec, self._folder, against)
+        self.control.notice = Notice(f"The same guest runs {against.sentence} beside this one, step by step …")
 
     @property
     def why_not_measurable(self) -> str:

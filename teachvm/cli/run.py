@@ -11,7 +11,7 @@ import click
 from teachvm.cli.exits import CommandError, ExitCode
 from teachvm.cli.targets import GuestTarget, lesson_or_guest
 from teachvm.cli.wishes import costs_of, guest_options, paging_of, technique_of, wishes_of
-from teachvm.vmm.techniques import ShadowPolicy
+from teachvm.vmm.techniques import ShadowPolicy, Technique
 
 if TYPE_CHECKING:
     from teachvm.app.headless import Report
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 @click.option("--input", "typed", metavar="TEXT", default="", help="Type this on the first guest's console.")
 @click.option("--record", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write a recording to F.")
 @click.option("--compare", is_flag=True, help="Name the first difference a guest can see from bare metal instead.")
+@click.option(
+    "--against",
+    type=click.Choice([each.value for each in Technique]),
+    help="Compare with this technique, not with bare metal.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def run(
     what: str,
@@ -41,6 +46,7 @@ def run(
     typed: str,
     record: Path | None,
     compare: bool,
+    against: str | None,
     as_json: bool,
     **given: Any,
 ) -> int:
@@ -67,18 +73,19 @@ def run(
       teachvm run tinyos --input "ls\\n" --record it.json   type, and keep what happened
       teachvm run it.json                             the same again, digest compared
       teachvm run 3 --compare                         the first difference from bare metal, and why
+      teachvm run 3 --compare --against hardware-assist
     """  # noqa: D301 - \b is click's own mark for lines it must not fill
     from teachvm.app import headless, recordings
     from teachvm.world.recording import RecordingError
 
     try:
         if recordings.is_recording(Path(what)):
-            _alone(what, until=until, typed=typed, record=record, compare=compare, **given)
+            _alone(what, until=until, typed=typed, record=record, compare=compare, against=against, **given)
             report = headless.replay(Path(what))
         else:
             spec, folder = _world(what, given)
-            if compare:
-                return _compare(spec, folder, limit, as_json)
+            if compare or against is not None:
+                return _compare(spec, folder, Technique(against or Technique.BARE_METAL), limit, as_json)
             report = headless.run(spec, folder, until, limit, typed=_keys(typed), record=record)
     except headless.UntilError as error:
         raise CommandError(str(error)) from error
@@ -156,16 +163,16 @@ def _text(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _compare(spec: WorldSpec, folder: Path | None, limit: int, as_json: bool) -> int:
+def _compare(spec: WorldSpec, folder: Path | None, against: Technique, limit: int, as_json: bool) -> int:
     from teachvm.world.divergence import LockStep
 
-    pair = LockStep(spec, folder)
+    pair = LockStep(spec, folder, against=against)
     found = pair.run(limit)
     if as_json:
         difference = None if found is None else {"text": str(found), "place": found.place, "instruction": found.text}
         click.echo(json.dumps({"instructions": pair.instructions, "divergence": difference}, indent=2))
     elif found is None:
-        click.echo(f"no difference from bare metal in {pair.instructions} instructions")
+        click.echo(f"no difference from {against.label.lower()} in {pair.instructions} instructions")
     else:
         click.echo(f"{found} (after {pair.instructions} instructions)")
     return ExitCode.ENDED_WELL if found is not None or pair.ended else ExitCode.LIMIT

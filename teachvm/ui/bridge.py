@@ -17,6 +17,7 @@ from teachvm.app.session import Session
 from teachvm.app.wording import Editable
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
+from teachvm.vmm.techniques import Technique
 
 SLICE_S = 0.008
 FAST_VIEWS_S = 1 / 30
@@ -103,10 +104,10 @@ class SessionBridge(QObject):
         self.session.find_origin(what)
         self.resume()
 
-    def compare(self) -> None:
-        """Hold the guest against bare metal."""
+    def compare(self, against: Technique = Technique.BARE_METAL) -> None:
+        """Hold the guest against itself by another technique."""
         self._rest()
-        self.session.compare()
+        self.session.compare(against)
         self.resume()
 
     def do(self, action: str) -> None:

@@ -75,8 +75,18 @@ class Technique(Enum):
         return self is not Technique.EMULATION
 
     @property
+    def as_built(self) -> bool:
+        """Whether it runs a guest as that was built for a PC; otherwise its kernel was changed."""
+        return self is not Technique.PARAVIRTUAL
+
+    @property
+    def sentence(self) -> str:
+        """Where a guest runs, within a sentence: `on bare metal`, `under emulation`."""
+        return f"{'on' if self is Technique.BARE_METAL else 'under'} {self.label.lower()}"
+
+    @property
     def number(self) -> int:
-        """The digit of its key: Alt+1 … Alt+6."""
+        """The digit of its keys: Alt+1 … Alt+6, and with Shift."""
         return list(Technique).index(self) + 1
 
     @property

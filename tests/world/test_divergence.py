@@ -42,10 +42,10 @@ ldt:    dd      0, 0, 0xFFFF, 0x00CF9200
 BOTH = pytest.mark.parametrize("technique", [TRAP, TRANSLATE])
 
 
-def lock_step(source: str, technique: Technique = TRAP) -> LockStep:
+def lock_step(source: str, technique: Technique = TRAP, against: Technique = BARE) -> LockStep:
     with tempfile.TemporaryDirectory(prefix="teachvm-guest-") as folder:
         Path(folder, "guest.asm").write_text(source, encoding="ascii")
-        return LockStep(spec(Sample(), technique), Path(folder))
+        return LockStep(spec(Sample(), technique), Path(folder), against=against)
 
 
 def first_difference(code: str, technique: Technique = TRAP) -> Divergence | None:
@@ -202,6 +202,33 @@ def test_tinyos_differs_first_at_the_popfd_of_its_lock() -> None:
     assert pair.run(100) is found, "what was found stays found"
 
 
+@pytest.mark.parametrize("against", [TRANSLATE, Technique.HARDWARE_ASSIST, Technique.EMULATION])
+def test_two_techniques_can_be_held_against_each_other_either_way_round(against: Technique) -> None:
+    source = SMALL.format(code="sti\n mov edi, 0x30000\n mov ecx, 90\n rep stosd\n.at: str cx")
+    for technique, other, seen in ((TRAP, against, (0, 0xFF8)), (against, TRAP, (0xFF8, 0))):
+        found = lock_step(source, technique, other).run(1_000)
+        assert found is not None
+        assert (found.text, found.place, found.differences) == ("str cx", "here.at", (("ECX", *seen),))
+        assert str(found).startswith(f"First difference from {other.label.lower()}: str cx at")
+        assert f"ECX is {seen[0] and hex(seen[0])} under {other.label.lower()}," in str(found)
+
+
+@pytest.mark.parametrize(
+    ("technique", "against"),
+    [
+        (TRANSLATE, Technique.EMULATION),
+        (Technique.EMULATION, Technique.HARDWARE_ASSIST),
+        (Technique.HARDWARE_ASSIST, TRANSLATE),
+    ],
+)
+def test_techniques_that_hide_the_vmm_differ_in_nothing(technique: Technique, against: Technique) -> None:
+    vm = VmSpec("alpha", "tinyos", technique=technique, programs=(ProgramSpec("hello"), ProgramSpec("pages")))
+    pair = LockStep(WorldSpec(HostSpec(vms=(vm,))), against=against)
+    assert pair.run(100_000) is None
+    assert pair.ended
+    assert pair.instructions > 5_000
+
+
 def test_a_run_can_be_paused_and_goes_on() -> None:
     pair = lock_step(SMALL.format(code="mov ecx, 200\n.l: loop .l\n.at: str cx"))
     assert pair.run(1_000, keep_going=lambda: False) is None
@@ -215,7 +242,7 @@ def test_a_run_can_be_paused_and_goes_on() -> None:
 
 def test_what_has_no_counterpart_is_refused_with_the_reason() -> None:
     sample = Sample(guest="tinyos")
-    with pytest.raises(SpecError, match="several guests has no counterpart"):
+    with pytest.raises(SpecError, match="Several guests share this host"):
         LockStep(spec(sample, TRAP, 2))
     with pytest.raises(SpecError, match="runs on bare metal already"):
         LockStep(spec(sample, BARE))

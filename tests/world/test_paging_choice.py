@@ -37,12 +37,12 @@ def test_tinyos_sees_bare_metal_though_tables_are_dropped_and_switched_at_random
     while not pair.ended:
         assert pair.run(random.randrange(1, 400)) is None
         if random.random() < 0.7:
-            PagingChosen("alpha", random.choice(list(Paging))).apply(pair._world)
+            PagingChosen("alpha", random.choice(list(Paging))).apply(pair.here.world)
             switches += 1
         else:
-            DerivedDropRequested().apply(pair._world)
+            DerivedDropRequested().apply(pair.here.world)
     assert switches > 50
-    assert len(list(pair._world.recorder.log.of(PagingSwitched))) > 20
+    assert len(list(pair.here.world.recorder.log.of(PagingSwitched))) > 20
 
 
 def test_moments_across_a_switch_are_those_of_a_straight_run() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from teachvm.app.keys import COMPARED
 from teachvm.app.laboratory import Laboratory
 from teachvm.app.session import Session
 from teachvm.trace.grain import Grain
 from teachvm.ui.window.actions import Actions
+from teachvm.vmm.techniques import Technique
 
 FORWARD: Final = {
     "step": Grain.VISIBLE,
@@ -23,13 +25,17 @@ BACK: Final = {
     "previous-trap": Grain.TRAP,
     "previous-beat": Grain.BEAT,
 }
+COMPARISONS: Final = {
+    "compare": Technique.BARE_METAL,
+    **{f"compare-{technique.value}": technique for technique in COMPARED},
+}
 OTHERS: Final = (
     "run",
     "run-back",
     "reset",
     "breakpoint",
     "stop",
-    "compare",
+    *COMPARISONS,
     "measure",
     "drop-derived",
     "flush-tlb",
@@ -54,8 +60,9 @@ def allow(actions: Actions, session: Session | None) -> None:
     actions.allow("go-to", laboratory, "The laboratory goes to any address; in a lesson, follow a value.")
     actions.allow("undo-edit", bool(session.control.edits), "Nothing was changed by hand.")
     actions.allow("redo-edit", bool(session.control.undone), "Nothing was taken back.")
-    why = session.why_not_comparable
-    actions.allow("compare", not why, why)
+    for name, against in COMPARISONS.items():
+        why = session.why_not_comparable(against)
+        actions.allow(name, not why, why)
     why = session.why_not_measurable
     actions.allow("measure", not why, why)
     actions.allow("drop-derived", session.control.virtualized, "On bare metal nothing is derived from the guest.")

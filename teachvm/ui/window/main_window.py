@@ -21,7 +21,7 @@ from teachvm.app.shelf import entries
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
 from teachvm.ui.window.actions import Actions, is_escape, press_focused
-from teachvm.ui.window.allowed import BACK, CHANGES, FORWARD, allow
+from teachvm.ui.window.allowed import BACK, CHANGES, COMPARISONS, FORWARD, allow
 from teachvm.ui.window.banner import Banner
 from teachvm.ui.window.header import Header
 from teachvm.ui.window.key_sheet import KeySheet
@@ -114,7 +114,7 @@ class MainWindow(QWidget):
             "stop": self._on("stop", lambda bridge: bridge.stop()),
             "reset": self._on("reset", lambda bridge: bridge.change(bridge.session.reset)),
             "breakpoint": self._on("breakpoint", lambda _bridge: self._breakpoint()),
-            "compare": self._on("compare", lambda bridge: bridge.compare()),
+            **{name: self._on(name, methodcaller("compare", against)) for name, against in COMPARISONS.items()},
             "measure": self._on("measure", lambda bridge: bridge.measure()),
             **{name: self._on(name, methodcaller("do", name)) for name in CHANGES},
             "go-to": self._on("go-to", lambda _bridge: self.page.panel.place.setFocus()),

@@ -49,7 +49,7 @@ def test_dropping_everything_at_random_moments_changes_nothing(policy: ShadowPol
     lockstep = pair(policy, Technique.HARDWARE_ASSIST, "pages")
     while not lockstep.ended:
         assert lockstep.run(random.randrange(20, 700)) is None
-        DerivedDropRequested().apply(lockstep._world)
+        DerivedDropRequested().apply(lockstep.here.world)
 
 
 @EACH
