@@ -31,6 +31,8 @@ BAR = 0.85
 """Opacity of a bar."""
 CROWDED = 2.0
 """Layout pixels between two traps below which they are painted as one."""
+LOOKED_AT = 8
+"""Traps looked at of those in one place."""
 CROWD = 0.55
 """Opacity of what joins the lanes of several traps."""
 
@@ -184,31 +186,36 @@ class Lanes(Canvas):
     def _notches(self, width: float, pitch: float) -> None:
         """Set the traps in sight; those that stand closer than can be told apart, from one lane to another, are one."""
         notches = self._view.notches
-        first = bisect_left(notches, self.span.start, key=lambda notch: notch.cycle)
-        last = bisect_right(notches, self.span.stop, key=lambda notch: notch.cycle)
-        crowds: dict[tuple[int, int], list[Notch]] = {}
+        at = bisect_left(notches, self.span.start, key=_cycle)
+        last = bisect_right(notches, self.span.stop, key=_cycle)
         near = CROWDED / (width - NAMES - RIGHT) * self.span.length
-        for notch in notches[max(first, last - MOST) : last]:
-            crowd = crowds.setdefault((notch.source, notch.target), [])
-            if crowd and notch.cycle - crowd[-1].cycle >= near:
-                self._crowd(crowd, width, pitch)
-                crowd.clear()
-            crowd.append(notch)
+        crowds: dict[tuple[int, int], tuple[int, int]] = {}
+        while at < last:
+            stop = bisect_left(notches, notches[at].cycle + near, at + 1, last, key=_cycle)
+            # Of a multitude in one place, a few are asked from where to where they lead.
+            for index in (*range(at, stop, (stop - at - 1) // LOOKED_AT + 1), stop - 1):
+                lanes = notches[index].source, notches[index].target
+                crowd = crowds.get(lanes, (index, index))
+                if notches[index].cycle - notches[crowd[1]].cycle > 2 * near:
+                    self._crowd(crowd[0], crowd[1], width, pitch)
+                    crowd = index, index
+                crowds[lanes] = crowd[0], index
+            at = stop
         for crowd in crowds.values():
-            self._crowd(crowd, width, pitch)
+            self._crowd(crowd[0], crowd[1], width, pitch)
 
-    def _crowd(self, crowd: list[Notch], width: float, pitch: float) -> None:
-        notch, last = crowd[0], crowd[-1]
-        x, end = self._x(notch.cycle, width), self._x(last.cycle, width)
+    def _crowd(self, first: int, last: int, width: float, pitch: float) -> None:
+        notch, until = self._view.notches[first], self._view.notches[last].cycle
+        x, end = self._x(notch.cycle, width), self._x(until, width)
         top, bottom = TOP + (notch.source + 0.5) * pitch, TOP + (notch.target + 0.5) * pitch
         said, where = notch.text, f"at cycle {count(notch.cycle)}, instruction {count(notch.at.n)}: click to go there"
-        if len(crowd) == 1:
+        if first == last:
             self._marks.append(Wire(((x, top), (x, bottom)), notch.role, 2.0))
         else:
             high = abs(bottom - top)
             self._marks.append(Area(x - 1, min(top, bottom), end - x + 2, high, notch.role, CROWD, base="card"))
-            said = plural(len(crowd), "trap")
-            where = f"cycles {count(notch.cycle)} to {count(last.cycle)}: press Ctrl and turn the wheel to see each"
+            said = plural(last - first + 1, "trap")
+            where = f"from cycle {count(notch.cycle)} to {count(until)}: press Ctrl and turn the wheel to see each"
         self._marks.append(Area(x - 3.5, top - 3.5, end - x + 7, 7, notch.role, radius=3.5))
         spot = x - 5, min(top, bottom) - 4, end - x + 10, abs(bottom - top) + 8
         self._spots.append(Spot(*spot, Tip(said, where), name=f"{said} {where}"))
@@ -344,6 +351,10 @@ class Lanes(Canvas):
     def _seek_notch(self, at: int) -> None:
         if 0 <= at < len(self._view.notches):
             self.sought.emit(self._view.notches[at].at)
+
+
+def _cycle(notch: Notch) -> int:
+    return notch.cycle
 
 
 def _branch_words(branch: Branch) -> str:

@@ -161,11 +161,22 @@ def test_a_storm_of_traps_is_painted_as_crowds_that_say_how_many_they_are(
     dots = [mark for mark in made.picture.marks if isinstance(mark, Area) and mark.fill == "trap" and mark.h == 7]
     assert len(dots) == 2
     said = [spot.name for spot in made.picture.spots if "trap" in spot.name or "cli" in spot.name]
-    assert said[0].startswith(f"300 traps cycles 100 to {count(399)}")
+    assert said[0].startswith("300 traps from cycle 100 to 399")
     assert said[1].startswith("#GP(0): cli at cycle 700")
     with qtbot.waitSignal(made.sought) as sought:
         qtbot.mousePress(made, Qt.MouseButton.LeftButton, pos=QPoint(round(made._x(100, 1200)), 30))
     assert sought.args == [storm[0].at]
+
+
+def test_of_ten_thousand_traps_in_sight_the_first_is_painted_too(look: Look, shown: Shower) -> None:
+    storm = [Notch(cycle // 10, 0, 2, Moment(cycle, 1), "#PF: hidden") for cycle in range(1_000, 11_000)]
+    notches = Notch(20, 0, 2, Moment(20, 1), "#GP(0): cli"), *storm
+    made = lanes(look, replace(samples.lanes(), notches=notches))
+    shown(made, 1200, 150)
+    said = [spot.name for spot in made.picture.spots if "trap" in spot.name or "cli" in spot.name]
+    assert len(said) == 2
+    assert said[0].startswith("#GP(0): cli at cycle 20")
+    assert said[1].startswith(f"{count(10_000)} traps from cycle 100 to")
 
 
 def test_every_future_left_behind_is_a_dashed_line_that_says_what_it_is(look: Look, shown: Shower) -> None:
