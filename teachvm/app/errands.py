@@ -12,7 +12,8 @@ from typing import Protocol
 from teachvm.app.control import Direction, Notice
 from teachvm.app.headless import known
 from teachvm.app.notation import count
-from teachvm.app.origin import Quest, asked_of
+from teachvm.app.onward import NextChange, NextWrite, Onward
+from teachvm.app.origin import LastChange, LastWrite, Quest, asked_of
 from teachvm.app.retreat import Retreat
 from teachvm.app.wording import Editable
 from teachvm.lesson.anchors import compile_anchor
@@ -44,15 +45,14 @@ class Errand(Protocol):
 
 
 class Search:
-    """A question to the past: the world goes where the answer is, or back to where it was asked."""
+    """A question to the past or to the future: the world goes where the answer is."""
 
-    def __init__(self, quest: Quest, timeline: Timeline) -> None:
+    def __init__(self, quest: Quest | Onward) -> None:
         self._quest = quest
-        self._timeline = timeline
 
     @property
     def progress(self) -> str:
-        """How far back it has looked."""
+        """How far it has looked."""
         return self._quest.progress
 
     def advance(self, keep_going: Callable[[], bool]) -> Notice | None:
@@ -61,9 +61,8 @@ class Search:
         return None if answer is None else Notice(answer.text)
 
     def give_up(self) -> None:
-        """Return to where it was asked."""
-        self._quest.close()
-        self._timeline.seek(self._quest.here)
+        """Look no more."""
+        self._quest.give_up()
 
 
 class Way:
@@ -103,7 +102,7 @@ def until(world: World, timeline: Timeline, text: str, direction: Direction) -> 
     try:
         anchor = compile_anchor(text, known(world))
         if direction is Direction.BACKWARD:
-            return Search(Retreat(world, timeline, anchor), timeline)
+            return Search(Retreat(world, timeline, anchor))
         return Way(Journey(world, timeline, scope, anchor, anchor.stop, LONGEST), timeline, text.strip())
     except ExpressionError as error:
         raise ErrandError(f"“{text.strip()}”, character {error.offset + 1}: {error.message}.") from error
@@ -111,13 +110,17 @@ def until(world: World, timeline: Timeline, text: str, direction: Direction) -> 
         raise ErrandError(f"“{text.strip()}” has no meaning here: {error}.") from error
 
 
-def origin(world: World, timeline: Timeline, what: Editable) -> Errand:
-    """The search for who wrote a value last, or when it changed last.
+def origin(world: World, timeline: Timeline, what: Editable, direction: Direction) -> Errand:
+    """The search for who wrote a value last, or when it changed last; forwards, for who does next.
 
     Raises:
         ErrandError: There is no memory there.
     """
-    quest = asked_of(world, timeline, what)
+    quest: Quest | Onward | None
+    if direction is Direction.FORWARD:
+        quest = asked_of(world, timeline, what, NextWrite, NextChange)
+    else:
+        quest = asked_of(world, timeline, what, LastWrite, LastChange)
     if quest is None:
-        raise ErrandError("No memory lies behind this address now, so nobody wrote it.")
-    return Search(quest, timeline)
+        raise ErrandError("No memory lies behind this address now, so nobody writes it.")
+    return Search(quest)

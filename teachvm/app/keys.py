@@ -42,6 +42,13 @@ KEYS: tuple[Key, ...] = (
     Key("back-processor", ("Alt+Shift+F7",), "Processor step back", "One instruction of the processor back"),
     Key("next-trap", ("Ctrl+F7",), "Next trap", "To the next trap or exit"),
     Key("previous-trap", ("Ctrl+Shift+F7",), "Previous trap", "To the previous trap or exit"),
+    Key("find-change", ("F4",), "Next change", "On to where the value pointed at is written or changes next"),
+    Key(
+        "find-change-back",
+        ("Shift+F4",),
+        "Last change",
+        "Back to where it was written or changed last",
+    ),
     Key("breakpoint", ("F9",), "Breakpoint", "Set or clear a breakpoint at the selected instruction"),
     Key("go-to", ("Ctrl+G",), "Go to", "Go to an address, a symbol or an expression (laboratory)"),
     Key("undo-edit", ("Ctrl+Z",), "Undo", "Go back to the last value changed by hand, and take it back"),

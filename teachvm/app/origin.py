@@ -9,55 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TypeVar
 
+from teachvm.app.doer import Doer, at_work, became, number, said
 from teachvm.app.notation import count, hex32
 from teachvm.app.wording import Editable
-from teachvm.isa import disassembler
-from teachvm.isa.decode import MAX_LENGTH
 from teachvm.isa.flags import Flag, iopl
-from teachvm.isa.operands import CS, REGISTER_NAMES, SEGMENT_NAMES
+from teachvm.isa.operands import REGISTER_NAMES, SEGMENT_NAMES
 from teachvm.isa.paging import PAGE_SIZE
 from teachvm.lesson.expressions import NoValueError
 from teachvm.lesson.reading import WorldScope
-from teachvm.machine.events import ExceptionRaised, InterruptAccepted, SoftwareInterrupted, WalkReferenced
 from teachvm.machine.memory import Memory
 from teachvm.machine.register_loads import DEBUG
-from teachvm.machine.registers import MASK32
 from teachvm.trace.moment import START, Moment
 from teachvm.trace.timeline import Timeline
 from teachvm.vmm.addresses import Gpa
 from teachvm.vmm.view import GuestState
-from teachvm.vmm.vm import Vm
 from teachvm.world.world import World
 
-WALKER: Final = "the page walker of the processor"
-DELIVERY: Final = "the processor, on its way into a handler"
-OUTSIDE: Final = "somebody outside the machine"
-_DELIVERING: Final = (ExceptionRaised, InterruptAccepted, SoftwareInterrupted)
-
-
-@dataclass(frozen=True, slots=True)
-class Doer:
-    """Who did something, and with which instruction.
-
-    Attributes:
-        who: In words.
-        eip: Linear address of the guest's instruction; None if none has a part in it.
-        where: Its symbol, or empty.
-        text: The instruction as people read it.
-    """
-
-    who: str
-    eip: int | None = None
-    where: str = ""
-    text: str = ""
-
-    def __str__(self) -> str:
-        """As the end of a sentence."""
-        if self.eip is None:
-            return self.who
-        return f"{self.who}, with {self.text} at {self.eip:#010x}{f' ({self.where})' if self.where else ''}"
+Asked = TypeVar("Asked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +70,11 @@ class Quest:
         """Listen no more."""
         self._steps.close()
 
+    def give_up(self) -> None:
+        """Somebody stopped it: return to where it was asked."""
+        self.close()
+        self._timeline.seek(self.here)
+
     def _search(self) -> Generator[Answer | None, None, None]:
         raise NotImplementedError
 
@@ -109,44 +84,6 @@ class Quest:
             start = self._timeline.stretch_before(self._stop)
             yield start, self._stop
             self._stop = start
-
-    def _doer(self) -> Doer:
-        """Who is at work where the world stands, possibly inside a unit."""
-        world, name = self._world, self._world.host.on_cpu
-        if self._timeline.applying:
-            return Doer(OUTSIDE)
-        running, guest = self._scope.running(), self._scope.tenant(None)
-        tenant = world.host.tenants.get(name or "")
-        log = world.recorder.log
-        latest = log.slice(log.cursor - 1, log.cursor)
-        if latest and latest[0].at == world.recorder.clock.now:
-            hardware = getattr(latest[0], "cpu", None) == world.host.machine.cpu.name
-            if hardware and isinstance(latest[0], WalkReferenced):
-                return self._named(WALKER)
-            if hardware and isinstance(latest[0], _DELIVERING):
-                return self._named(DELIVERY)
-        if running in ("program", "kernel"):
-            label = f"the {running} of {guest}" if world.virtualized else f"the guest {running}"
-            if isinstance(tenant, Vm) and not tenant.vcpu.in_guest:
-                label += ", interpreted by the VMM"
-            return self._named(label)
-        return self._named("the VMM" if world.virtualized else "the processor")
-
-    def _named(self, who: str) -> Doer:
-        """With the instruction of the guest that is under way, the one the VMM emulates included."""
-        scope = self._scope
-        state = scope.guest_state(None)
-        eip = state.segs[CS].base + state.eip & MASK32
-        physical = scope.translate(None, eip)
-        if physical is None:
-            return Doer(who)
-        symbols = self._world.guests[scope.tenant(None)].symbols
-        room = min(MAX_LENGTH, 0x1000 - (physical & 0xFFF))
-        code = scope.read_physical(None, physical, room).to_bytes(room, "little")
-        one = disassembler.text(
-            code, eip, lambda address: symbols.name_at(address, scope.translate(None, address) or 0)
-        )
-        return Doer(who, eip, symbols.name_at(eip, physical) or "", str(one))
 
 
 class LastWrite(Quest):
@@ -174,7 +111,7 @@ class LastWrite(Quest):
     def _writing(self) -> None:
         now = self._world.recorder.clock.now
         if now < self._stop or (now == self._stop and self._timeline.applying):
-            self._hit = now, self._content(), self._doer()
+            self._hit = now, self._content(), at_work(self._world, self._timeline)
 
     def _search(self) -> Generator[Answer | None, None, None]:
         content = self._content()
@@ -188,11 +125,11 @@ class LastWrite(Quest):
                 if self._hit is not None:
                     at, before, doer = self._hit
                     yield Answer(
-                        f"{self._name}: last written at moment {count(at.n)} by {doer}. {_became(before, content)}", at
+                        f"{self._name}: last written at moment {count(at.n)} by {doer}. {became(before, content)}", at
                     )
         finally:
             self._memory.watch(range(0))
-        yield Answer(f"{self._name}: never written since the start; there is what was loaded: {_number(content)}.")
+        yield Answer(f"{self._name}: never written since the start; there is what was loaded: {number(content)}.")
 
 
 class LastChange(Quest):
@@ -230,25 +167,38 @@ class LastChange(Quest):
                 at, before = last
                 self._timeline.seek(at)
                 yield Answer(
-                    f"{text} became {_said(now)}, before {_said(before)}, in the instruction after moment "
-                    f"{count(at.n)}: {self._doer()}.",
+                    f"{text} became {said(now)}, before {said(before)}, in the instruction after moment "
+                    f"{count(at.n)}: {at_work(self._world, self._timeline)}.",
                     at,
                 )
-        yield Answer(f"{text} has been {_said(now)} since the start.")
+        yield Answer(f"{text} has been {said(now)} since the start.")
 
 
-def asked_of(world: World, timeline: Timeline, what: Editable) -> Quest | None:
-    """The question one has about a value on a card: who wrote these bytes, or when did this register change.
+def asked_of(
+    world: World,
+    timeline: Timeline,
+    what: Editable,
+    written: Callable[[World, Timeline, Memory, range, str], Asked],
+    changed: Callable[[World, Timeline, str, Callable[[WorldScope], object]], Asked],
+) -> Asked | None:
+    """The question one has about a value on a card.
+
+    Args:
+        world: Where it is.
+        timeline: What moves it.
+        what: The value.
+        written: Makes the question for bytes of memory: who writes them.
+        changed: Makes the question for a register or a flag: when it changes.
 
     Returns:
         None where there is no memory behind an address.
     """
-    scope, vm = WorldScope(world), what.vm or None
+    scope, vm, name = WorldScope(world), what.vm or None, what.name
     match what.kind:
         case "register":
-            return LastChange(world, timeline, what.name, lambda now: _register(now.guest_state(vm), what.name))
+            return changed(world, timeline, name, lambda now: _register(now.guest_state(vm), name))
         case "flag":
-            return LastChange(world, timeline, what.name, lambda now: _flag(now.guest_state(vm), what.name))
+            return changed(world, timeline, name, lambda now: _flag(now.guest_state(vm), name))
         case "entry" | "memory":
             place: int | None = what.address
             if what.space == "linear":
@@ -259,8 +209,8 @@ def asked_of(world: World, timeline: Timeline, what: Editable) -> Quest | None:
             if place is None:
                 return None
             size = min(what.size, PAGE_SIZE - (place & PAGE_SIZE - 1))
-            name = what.name or f"{hex32(what.address)}"
-            return LastWrite(world, timeline, world.host.machine.memory, range(place, place + size), name)
+            memory = world.host.machine.memory
+            return written(world, timeline, memory, range(place, place + size), name or hex32(what.address))
 
 
 def _register(state: GuestState, name: str) -> int:
@@ -280,24 +230,3 @@ def _register(state: GuestState, name: str) -> int:
 
 def _flag(state: GuestState, name: str) -> int:
     return iopl(state.eflags) if name == "IOPL" else int(state.eflags & Flag[name] != 0)
-
-
-def _became(before: bytes, content: bytes) -> str:
-    if before == content:
-        return f"It wrote {_number(content)}, which was there already."
-    return f"It became {_number(content)}; before it was {_number(before)}."
-
-
-def _number(content: bytes) -> str:
-    """Up to eight bytes as one number, as the processor would read it; more as bytes."""
-    if len(content) in (1, 2, 4, 8):
-        return f"0x{int.from_bytes(content, 'little'):0{2 * len(content)}x}"
-    return content[:16].hex(" ") + (" …" if len(content) > 16 else "")
-
-
-def _said(value: object) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:#x}" if isinstance(value, int) and value > 9 else str(value)

@@ -201,9 +201,9 @@ class Session(ABC):
         """Run to the next moment, or back to the previous one, at which something a lesson can say is so."""
         self._set_out(lambda: errands.until(self.control.world, self.control.timeline, text, direction))
 
-    def find_origin(self, what: Editable) -> None:
-        """Go to where a value was written last, or changed last; the notice says who did it."""
-        self._set_out(lambda: errands.origin(self.control.world, self.control.timeline, what))
+    def find_origin(self, what: Editable, direction: Direction = Direction.BACKWARD) -> None:
+        """Go to where a value was written or changed last, or is next; the notice says who does it."""
+        self._set_out(lambda: errands.origin(self.control.world, self.control.timeline, what, direction))
 
     def _set_out(self, make: Callable[[], Errand]) -> None:
         self.stop()

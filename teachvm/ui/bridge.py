@@ -98,10 +98,10 @@ class SessionBridge(QObject):
         self.session.run_until(text, direction)
         self.resume()
 
-    def find_origin(self, what: Editable) -> None:
-        """Go to where a value was written last, or changed last."""
+    def find_origin(self, what: Editable, direction: Direction) -> None:
+        """Go to where a value was written or changed last, or is next."""
         self._rest()
-        self.session.find_origin(what)
+        self.session.find_origin(what, direction)
         self.resume()
 
     def compare(self, against: Technique = Technique.BARE_METAL) -> None:

@@ -23,8 +23,10 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QApplication, QMenu, QSizePolicy, QToolTip, QWidget
 
+from teachvm.app.keys import KEY_BY_ACTION
 from teachvm.app.notation import radixes
 from teachvm.app.presentation import Tip
+from teachvm.app.wording import Editable
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.field_editor import FieldEditor
 from teachvm.ui.widgets.ink import Mark, Spot, bounds, paint
@@ -32,6 +34,12 @@ from teachvm.ui.widgets.ink import Mark, Spot, bounds, paint
 MANY_CHANGES = 120
 """With more differing marks than this, the whole widget is repainted: cheaper than their union."""
 
+
+ASKED = {
+    True: (("Who wrote this last?", "find-change-back"), ("Who writes this next?", "find-change")),
+    False: (("When did this change last?", "find-change-back"), ("When does this change next?", "find-change")),
+}
+"""What can be asked of a value, and the key that asks it: of bytes, or of a register or flag."""
 
 _STEPS: dict[int, int] = {Qt.Key.Key_Down: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_Left: -1}
 
@@ -60,13 +68,13 @@ class Canvas(QWidget):
     """A widget painted from marks. Subclasses say what they look like in `compose`.
 
     `followed` carries the link of an activated spot, `acted` the name of an activated action, `valued` an edited value,
-    `wondered` a value somebody wants to know the origin of.
+    `wondered` a value somebody wants to know the origin of, and whether forwards.
     """
 
     followed = Signal(object)
     acted = Signal(str)
     valued = Signal(object, str)
-    wondered = Signal(object)
+    wondered = Signal(object, bool)
 
     fills = False
     """Whether it wants all the height its card can give."""
@@ -300,23 +308,41 @@ class Canvas(QWidget):
         super().focusOutEvent(event)
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Copy what is under the pointer, in any radix, or ask where it comes from."""
-        spot = self.spot_at(event.pos())
+        """Copy what is under the pointer, or was chosen by key, in any radix, or ask where it comes from."""
+        spot, where = self.spot_of_menu(event)
         if spot is None or not (spot.copy or spot.value is not None):
             return
         menu = self.copy_menu(spot)
-        menu.exec(event.globalPos())
+        menu.exec(where)
         menu.deleteLater()
+
+    def spot_of_menu(self, event: QContextMenuEvent) -> tuple[Spot | None, QPoint]:
+        """What a context menu is for, and where on the screen it opens: the key that opens it means what was chosen."""
+        spots = self.picture.spots
+        if event.reason() == QContextMenuEvent.Reason.Keyboard and 0 <= self._chosen < len(spots):
+            spot = spots[self._chosen]
+            return spot, self.mapToGlobal(self.to_pixels(QRectF(spot.x, spot.y, spot.w, spot.h)).bottomLeft())
+        return self.spot_at(event.pos()), event.globalPos()
+
+    @property
+    def pointed(self) -> Editable | None:
+        """The value of the machine that was chosen by key, else the one under the pointer."""
+        spots = self.picture.spots
+        if self.hasFocus() and 0 <= self._chosen < len(spots):
+            return spots[self._chosen].edit
+        return self._hovered.edit if self._hovered is not None and self.underMouse() else None
 
     def copy_menu(self, spot: Spot) -> QMenu:
         """The menu that copies a spot's text and value, and asks the past about a value of the machine."""
         menu = QMenu(self)
         what = spot.edit
         if what is not None:
-            words = "Who wrote this last?" if what.kind in ("memory", "entry") else "When did this change last?"
-            asked = QAction(words, menu)
-            asked.triggered.connect(lambda _checked=False: self.wondered.emit(what))
-            menu.addAction(asked)
+            bytes_ = what.kind in ("memory", "entry")
+            for words, key in ASKED[bytes_]:
+                asked = QAction(f"{words}\t{KEY_BY_ACTION[key].keys[0]}", menu)
+                forward = key == "find-change"
+                asked.triggered.connect(lambda _checked=False, on=forward: self.wondered.emit(what, on))
+                menu.addAction(asked)
             menu.addSeparator()
         choices = [("text", spot.copy)] if spot.copy else []
         choices += list(radixes(spot.value)) if spot.value is not None else []

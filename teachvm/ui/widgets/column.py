@@ -89,7 +89,7 @@ class BlockColumn(QScrollArea):
     break_toggled = Signal(int)
     typed = Signal(str, str)
     valued = Signal(object, str)
-    wondered = Signal(object)
+    wondered = Signal(object, bool)
     edited = Signal(str, str)
 
     def __init__(self, look: Look, name: str) -> None:

@@ -33,6 +33,8 @@ OTHERS: Final = (
     "run",
     "run-back",
     "reset",
+    "find-change",
+    "find-change-back",
     "breakpoint",
     "stop",
     *COMPARISONS,
@@ -67,5 +69,5 @@ def allow(actions: Actions, session: Session | None) -> None:
     actions.allow("measure", not why, why)
     actions.allow("drop-derived", session.control.virtualized, "On bare metal nothing is derived from the guest.")
     begun = session.position.n > 0 or session.position.phase > 0
-    for name in ("back", "back-instruction", "previous-trap", "run-back"):
+    for name in ("back", "back-instruction", "previous-trap", "run-back", "find-change-back"):
         actions.allow(name, begun, "This is the beginning: there is nothing before it.")

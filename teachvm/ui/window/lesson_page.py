@@ -9,7 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
-from teachvm.app.control import Direction
+from teachvm.app.control import Direction, Notice
 from teachvm.app.laboratory import Laboratory
 from teachvm.app.lesson_session import LessonSession
 from teachvm.app.presentation import Actor, ActorsView, CardView, Instant, Link, Place
@@ -18,7 +18,7 @@ from teachvm.app.wording import Editable
 from teachvm.trace.moment import START, Moment
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
-from teachvm.ui.widgets.canvas import announce
+from teachvm.ui.widgets.canvas import Canvas, announce
 from teachvm.ui.widgets.code_list import CodeList
 from teachvm.ui.window.actions import Actions
 from teachvm.ui.window.banner import Banner
@@ -33,6 +33,7 @@ SLIM_BELOW = 1400
 """Window width, in layout pixels, below which the rail is slim."""
 LOW_BELOW = 780
 """Page height below which the timeline is lower."""
+CHOOSE_FIRST = "Point at a register, a flag, a byte or a page table entry first, or go to it with Tab and arrow keys."
 WHO, TIME = "who-is-running", "timeline"
 
 
@@ -256,9 +257,20 @@ class LessonPage(QWidget):
                 self.bridge.session.save_recording(Path(file))
                 self.bridge.poke()
 
-    def _find_origin(self, what: Editable) -> None:
+    def _find_origin(self, what: Editable, forward: bool) -> None:
         if self.bridge is not None:
-            self.bridge.find_origin(what)
+            self.bridge.find_origin(what, Direction.FORWARD if forward else Direction.BACKWARD)
+
+    def wonder(self, *, forward: bool) -> None:
+        """Ask when the value that is pointed at, or was chosen by key, changed last, or changes next."""
+        canvases = [each for each in self.stage.findChildren(Canvas) if each.isVisible()]
+        canvases.sort(key=Canvas.hasFocus, reverse=True)
+        what = next((canvas.pointed for canvas in canvases if canvas.pointed is not None), None)
+        if what is not None:
+            self._find_origin(what, forward)
+        elif self.session is not None and self.bridge is not None:
+            self.session.control.notice = Notice(CHOOSE_FIRST, failure=True)
+            self.bridge.poke()
 
     def _run_until(self, text: str, direction: Direction) -> None:
         if self.bridge is not None:
@@ -279,6 +291,12 @@ class LessonPage(QWidget):
         if self.session is not None and self.bridge is not None:
             self.session.toggle_breakpoint(address)
             self.bridge.poke()
+
+    def toggle_selected_breakpoint(self) -> None:
+        """Set or clear a breakpoint at the instruction chosen on the code card."""
+        address = self.selected_address()
+        if address is not None:
+            self._toggle_breakpoint(address)
 
     def _stage_changed(self) -> None:
         """The student put a card on the stage, took one off, or maximised one."""

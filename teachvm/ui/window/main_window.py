@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from operator import methodcaller
 from pathlib import Path
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
@@ -21,8 +20,9 @@ from teachvm.app.shelf import entries
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
 from teachvm.ui.window.actions import Actions, is_escape, press_focused
-from teachvm.ui.window.allowed import BACK, CHANGES, COMPARISONS, FORWARD, allow
+from teachvm.ui.window.allowed import allow
 from teachvm.ui.window.banner import Banner
+from teachvm.ui.window.bindings import on_page
 from teachvm.ui.window.header import Header
 from teachvm.ui.window.key_sheet import KeySheet
 from teachvm.ui.window.lesson_page import LessonPage
@@ -104,20 +104,8 @@ class MainWindow(QWidget):
         self._save_soon.timeout.connect(self._save_progress)
 
     def _bind(self) -> None:
-        doers: dict[str, Callable[[], object]] = {
-            "run": self._on("run", lambda bridge: bridge.toggle_run()),
-            "run-back": self._on("run-back", lambda bridge: bridge.run_back()),
-            **{name: self._on(name, methodcaller("step", grain)) for name, grain in FORWARD.items()},
-            **{name: self._on(name, methodcaller("back", grain)) for name, grain in BACK.items()},
-            "save-recording": self._on("save-recording", lambda _bridge: self.page.save_recording()),
-            "run-until": self._on("run-until", lambda _bridge: self.page.until.open()),
-            "stop": self._on("stop", lambda bridge: bridge.stop()),
-            "reset": self._on("reset", lambda bridge: bridge.change(bridge.session.reset)),
-            "breakpoint": self._on("breakpoint", lambda _bridge: self._breakpoint()),
-            **{name: self._on(name, methodcaller("compare", against)) for name, against in COMPARISONS.items()},
-            "measure": self._on("measure", lambda bridge: bridge.measure()),
-            **{name: self._on(name, methodcaller("do", name)) for name in CHANGES},
-            "go-to": self._on("go-to", lambda _bridge: self.page.panel.place.setFocus()),
+        doers: dict[str, Callable[[], object]] = {name: self._on(name, do) for name, do in on_page(self.page).items()}
+        doers |= {
             "zoom-in": lambda: self._zoom(+1),
             "zoom-out": lambda: self._zoom(-1),
             "zoom-reset": lambda: self._zoom(0),
@@ -286,11 +274,6 @@ class MainWindow(QWidget):
         """Let somebody else translate guest-physical addresses, from this moment on."""
         if self.bridge is not None:
             self.bridge.change(partial(self.bridge.session.set_paging, name))
-
-    def _breakpoint(self) -> None:
-        address = self.page.selected_address()
-        if address is not None:
-            self.page.stage.break_toggled.emit(address)
 
     def _heading(self, action: str) -> None:
         if action == "home":

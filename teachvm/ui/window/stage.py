@@ -25,7 +25,7 @@ class Stage(QWidget):
     break_toggled = Signal(int)
     typed = Signal(str, str)
     valued = Signal(object, str)
-    wondered = Signal(object)
+    wondered = Signal(object, bool)
     edited = Signal(str, str)
     changed = Signal()
     asked = Signal(str)
