@@ -151,9 +151,8 @@ def _origins(scene: Scene) -> dict[int, Origin]:
     if path not in scene.snapshot:
         return {}
     cache = scene.snapshot.state(path)
-    base = cache.segment.base
     return {
-        base + insn.eip & 0xFFFF_FFFF: insn.origin
+        fragment.linear + insn.eip - fragment.eip & 0xFFFF_FFFF: insn.origin
         for _, fragment in cache.fragments
         if fragment.valid
         for insn in fragment.guest

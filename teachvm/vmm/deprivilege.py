@@ -23,7 +23,7 @@ from teachvm.isa.descriptors import (
     is_null,
     null_segment,
 )
-from teachvm.isa.flags import IF, IOPL_MASK, VIF, VIP, VM
+from teachvm.isa.flags import IF, IOPL_MASK, VIF, VIP, VM, iopl
 from teachvm.vmm.region import VMM_BASE
 
 KERNEL_RING: Final = 1
@@ -42,6 +42,16 @@ def hardware_flags(virtual: int) -> int:
 def virtual_flags(hardware: int, kept: int) -> int:
     """The guest's EFLAGS: the hardware's, with the VCPU's own copy of what is kept apart."""
     return hardware & ~KEPT_APART | kept & KEPT_APART
+
+
+def changeable(cpl: int, eflags: int) -> int:
+    """Which of IF and IOPL a POPFD at a virtual privilege level changes.
+
+    Source: Intel SDM Vol. 2B, POPF.
+    """
+    if cpl == 0:
+        return IF | IOPL_MASK
+    return IF if cpl <= iopl(eflags) else 0
 
 
 def hardware_ring(cpl: int) -> int:

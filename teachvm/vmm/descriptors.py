@@ -133,6 +133,11 @@ class ShadowGdt:
             return False
         return reversible(virtual, self.copy[index * DESCRIPTOR_SIZE : (index + 1) * DESCRIPTOR_SIZE])
 
+    def slot(self, virtual: Segment) -> bytes:
+        """What the real GDT says in the slot that a register's selector names; empty where it shadows nothing there."""
+        index = virtual.selector >> 3
+        return self.region.slot(index) if index < self.slots else b""
+
     def descriptor(self, selector: int) -> Segment:
         """What the guest's register holds after the hardware loaded a selector from the real GDT by itself."""
         return guest_descriptor(self.copy, selector)

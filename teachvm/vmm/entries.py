@@ -247,13 +247,6 @@ class EntryReason(Enum):
         "A virtual device is due within a few instructions: the VMM interprets them, so that the interrupt is on time.",
         "as replay of a recorded interrupt: stop early, then step; O'Callahan et al., USENIX ATC 2017 (rr)",
     )
-    NOT_DIRECT = (
-        "not-direct",
-        "not run directly",
-        "interpret",
-        "A program whose interrupts are off, or that may turn them off, would see the real IF: the VMM interprets it.",
-        "Bugnion et al., TOCS 30(4) 2012: when direct execution is not possible",
-    )
     UNREADABLE = (
         "unreadable",
         "code cannot be read",

@@ -1,6 +1,7 @@
 """The VMM's own 4 MB at the top of every guest's linear address space: tables, stack and entry stubs in host frames.
 
-The guest never sees it: its segments end below, and the pages are supervisor pages. The hardware needs it in whatever
+The guest never sees it: its segments end below, and the pages are supervisor pages, but for those that translated
+programs run from. The hardware needs it in whatever
 address space it runs, because an exception reads IDT, GDT and TSS and pushes its frame before anything else happens.
 
 Source: Agesen et al., OSR 44(4) 2010, §3.3 (the VMM occupies the top 4 MB, guarded by truncated segments).
@@ -106,13 +107,15 @@ class VmmRegion:
         idt: Frame of the real IDT.
         tss: Frame of the real TSS.
         stack: Frame of the ring-0 stack.
+        open: Some pages are not for supervisors only.
     """
 
     STATE: ClassVar[tuple[str, ...]] = ()
-    DERIVED: ClassVar[tuple[str, ...]] = ("host", "table", "gdt", "idt", "tss", "stack")
+    DERIVED: ClassVar[tuple[str, ...]] = ("host", "table", "gdt", "idt", "tss", "stack", "open")
 
     def __init__(self, host: Host, vm: str) -> None:
         self.host = host
+        self.open = False
         frames = [Hfn(host.frames.allocate(Owner(OwnerKind.VMM, vm, purpose))[0]) for purpose in _PURPOSES]
         self.table, self.gdt, self.idt, self.tss, self.stack, stubs = frames
         memory = host.machine.memory
@@ -125,13 +128,14 @@ class VmmRegion:
         memory.write_bytes(self.tss << 12, _task_state())
         memory.write_bytes(stubs << 12, b"".join(stub_code(vector) for vector in range(256)))
 
-    def extend(self, owner: Owner, base: int, count: int) -> list[Hfn]:
+    def extend(self, owner: Owner, base: int, count: int, *, user: bool = False) -> list[Hfn]:
         """Map frames more into the region, for a technique that needs them.
 
         Args:
             owner: Whose they become in the frame table.
             base: Linear address of the first.
             count: How many.
+            user: Ring 3 reaches them too, if its segments do; the guest's do not.
 
         Raises:
             OutOfFramesError: The host has too few.
@@ -140,13 +144,14 @@ class VmmRegion:
         memory, first = self.host.machine.memory, base - VMM_BASE >> paging.PAGE_SHIFT
         for index, hfn in enumerate(frames):
             memory.write_bytes(hfn << 12, bytes(paging.PAGE_SIZE))
-            memory.write((self.table << 12) + 4 * (first + index), 4, hfn << 12 | _PRESENT)
+            memory.write((self.table << 12) + 4 * (first + index), 4, hfn << 12 | _PRESENT | (paging.US if user else 0))
+        self.open |= user
         return frames
 
     @property
     def directory_entry(self) -> int:
-        """What every shadow directory holds at `DIRECTORY_INDEX`: the region, for supervisors only."""
-        return self.table << 12 | paging.P | paging.RW | paging.A
+        """What every shadow directory holds at `DIRECTORY_INDEX`: the region, for supervisors, or as its pages say."""
+        return self.table << 12 | paging.P | paging.RW | paging.A | (paging.US if self.open else 0)
 
     def write_frame(self, eip: int, cs: int, eflags: int, esp: int, ss: int) -> None:
         """Put on the VMM's stack what IRETD pops to go to the guest."""

@@ -56,6 +56,8 @@ class Writer:
     """Writes one random instruction after another; `DESCRIPTORS` are added to the kernel's own."""
 
     DESCRIPTORS: ClassVar[tuple[int, ...]] = ()
+    PROGRAM: ClassVar[bool] = False
+    """It begins in ring 3, with interrupts off or with the right to turn them off."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -194,6 +196,26 @@ class SensitiveWriter(Writer):
         )
 
 
+class ProgramWriter(SensitiveWriter):
+    """Writes a guest of which much is a program that looks at IF, may change it, or asks what it runs on."""
+
+    PROGRAM = True
+
+    def __init__(self, random: Random) -> None:
+        super().__init__(random)
+        self._choices += (
+            (14, self.return_to_program),
+            (10, lambda: self.one_of("9c 9d 9c58 6802320000 9c9d fa fb fa9c fb90 6802000000")),
+            (8, lambda: self.one_of("0f20c0 0f22d8 f4 8cc8 8cd0 8ce8 cd80 e421 e621 0f0100 0f23f8 0f21f8 cf 9c")),
+        )
+
+    def return_to_program(self) -> bytes:
+        esp = self.random.randrange(0x3_0000, 0x4_0000) & ~3
+        flags = self.pick(2, 0x3002, 0x3202, 0x3202, 0x202)
+        stack = b"\x6a\x23\x68" + word(esp) + b"\x68" + word(flags)
+        return stack + b"\x6a\x1b\x68" + word(self.place()) + b"\xcf"
+
+
 class SegmentWriter(Writer):
     """Writes a kernel that loads FS, GS and DS with all kinds of segments, and reaches memory through them."""
 
@@ -292,11 +314,13 @@ class RandomGuest:
         furnish(lambda address, content: self.contents.append((address, content)), "hlt")
         self._memory()
         random = self.random
-        self.user = random.random() < 0.3
+        self.user = random.random() < 0.3 or writer.PROGRAM
         self.paging = random.random() < 0.75
         self.regs = [self._register() for _ in range(8)]
         self.regs[4] = 0x3_0000 + 4 * random.randrange(0x2000)
         self.eflags = 2 | random.choice((0, 0, 0, IOPL_MASK)) | random.choice((0, IF))
+        if writer.PROGRAM:
+            self.eflags = random.choice((2, IOPL_MASK | 2, IOPL_MASK | 2 | IF))
         self.cr0 = CR0_PE | CR0_ET | (CR0_PG | random.choice((0, CR0_WP)) if self.paging else 0)
         self.cr4 = random.choice((0, CR4_PSE))
         self.period = random.randrange(2, 60) if random.random() < 0.6 else None

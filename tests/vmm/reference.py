@@ -17,6 +17,7 @@ from teachvm.machine.tlb import Tlb
 from teachvm.trace.recorder import Recorder
 from teachvm.vmm.addresses import Gva
 from teachvm.vmm.engines.classify import instruction_at
+from teachvm.vmm.engines.translate.decision import flags_allow
 from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.walk import PagingMode, look
 from teachvm.vmm.view import GuestState, state_of
@@ -49,8 +50,8 @@ def reveals_the_ring(insn: Insn, cpu: Cpu) -> bool:
 
 
 def reveals_a_program(insn: Insn, cpu: Cpu) -> bool:
-    """The same where only programs run directly: their kernel is translated, and shows nothing."""
-    return cpu.cpl == 3 and insn.row.mnemonic in SILENT
+    """The same where only what runs directly is shown the machine: what is translated is not."""
+    return flags_allow(cpu.cpl, cpu.eflags) and insn.row.mnemonic in SILENT
 
 
 def on_stack(cpu: Cpu, distance: int) -> int:

@@ -39,14 +39,9 @@ _SHADOW: Final = Tip(
 _HELD: Final = Tip(
     "The hardware’s", "What it holds while it runs this guest; what is left out is as in the guest’s.", SHADOWED
 )
-_OF_CACHE: Final = {
-    CACHE_CODE: Tip(
-        "Code segment of the translation cache", "It reaches the cache, which the guest’s segments do not."
-    ),
-    FIELDS_DATA: Tip(
-        "The VMM’s data segment", "Translated code reaches the guest’s virtual flags and more through GS."
-    ),
-}
+_CACHE: Final = Tip("Code segment of the translation cache", "It reaches the cache, which the guest’s segments do not.")
+_FIELDS: Final = Tip("The VMM’s data segment", "Translated code reaches the guest’s virtual flags and more through GS.")
+_OF_CACHE: Final = dict.fromkeys(CACHE_CODE.values(), _CACHE) | dict.fromkeys(FIELDS_DATA.values(), _FIELDS)
 """What the hardware's registers hold for translated code, and not for the guest."""
 _OWN: Final = Tip(
     "The VMM’s own", "Every gate of the real IDT leads to the VMM, which decides what the guest hears of."
@@ -144,7 +139,7 @@ def _kept(scene: Scene, stale: tuple[bool, ...]) -> NoteView:
     text = " The processor goes on with the hidden part."
     if scene.technique in _MOVED:
         text = " The VMM gives the hardware the hidden part, cut short, and not what is in memory."
-        translated = scene.technique is Technique.BINARY_TRANSLATION and not scene.state.cpl
+        translated = scene.technique is Technique.BINARY_TRANSLATION
         if stale[SS] or (stale[CS] and not translated):
             text = " The hardware could not load that again: the VMM executes each instruction itself."
         elif stale[CS] and not any(stale[CS + 1 :]) and not stale[0]:

@@ -16,6 +16,7 @@ from teachvm.isa.control import CR0_AM
 from teachvm.isa.flags import IF
 from teachvm.isa.operands import CS
 from teachvm.vmm.deprivilege import hardware_flags, hardware_ring, hardware_selector
+from teachvm.vmm.engines.translate.decision import flags_allow
 from teachvm.vmm.region import CACHE_CS, GDTR, IDTR
 from teachvm.vmm.techniques import Paging, Technique
 from teachvm.vmm.vcpu import GUEST_CR0
@@ -180,7 +181,7 @@ def held_in_guest(scene: Scene) -> Held:
         return _holds(hardware)
     if assisted:
         return _will_enter(scene)
-    translated = scene.technique is Technique.BINARY_TRANSLATION and state.cpl == 0
+    translated = scene.technique is Technique.BINARY_TRANSLATION and not flags_allow(state.cpl, state.eflags)
     selector = CACHE_CS if translated else state.segs[CS].selector
     eflags = hardware_flags(state.eflags)
     values = {

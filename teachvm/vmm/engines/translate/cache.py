@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from teachvm.isa.descriptors import Segment, null_segment
-from teachvm.vmm.addresses import Gva
+from teachvm.isa.paging import PAGE_SHIFT
+from teachvm.vmm.deprivilege import USER_RING
 from teachvm.vmm.engines.translate import sequences
 from teachvm.vmm.engines.translate.code_pages import CodePages
 from teachvm.vmm.engines.translate.emitter import (
@@ -26,6 +26,7 @@ from teachvm.vmm.engines.translate.emitter import (
     near_jump,
 )
 from teachvm.vmm.engines.translate.fields import BRANCHES, RETURNS, Fields
+from teachvm.vmm.engines.translate.modes import CodeMode, Modes
 from teachvm.vmm.engines.translate.precise import Place, Recovery, places
 from teachvm.vmm.engines.translate.records import (
     CacheInsn,
@@ -64,13 +65,14 @@ Link = tuple[int, int]
 class TranslationCache:
     """Fragments, and everything that leads to them.
 
-    State: `fragments` by address; `lookup`, the fragment of a guest EIP; `landings` by table and guest EIP; `executed`,
-    how often each fragment was; `faults` of copied instructions, by EIP; `simulated`, instructions translated as calls,
-    with how long they have been innocent; `top` and `bottom`, the free room; `number`, units translated so far;
-    `flushes`, how often all was thrown away; `segment`, the guest's CS all of it was made for.
+    State: `fragments` by address; `lookup`, the fragment of a mode and guest EIP; `landings` by mode, table and guest
+    EIP; `executed`, how often each fragment was; `faults` of copied instructions, by EIP; `simulated`, instructions
+    translated as calls, with how long they have been innocent; `top` and `bottom`, the free room; `number`, units
+    translated so far; `flushes`, how often all was thrown away.
 
     Attributes:
         fields: The VCPU's fields that translated code reaches.
+        modes: What the fragments were made for.
         pages: The guest pages units were read from.
         recovery: The way back to the guest's registers.
         store: The bytes themselves.
@@ -86,12 +88,12 @@ class TranslationCache:
         "bottom",
         "number",
         "flushes",
-        "segment",
         "faults",
     )
     DERIVED: ClassVar[tuple[str, ...]] = (
         "vm",
         "fields",
+        "modes",
         "pages",
         "places",
         "counts",
@@ -106,19 +108,19 @@ class TranslationCache:
         self.pages = CodePages(vm)
         self.store = Store(vm.region, vm.name)
         self.fragments: dict[int, Fragment] = {}
-        self.lookup: dict[int, int] = {}
-        self.landings: dict[tuple[int, int], Landing] = {}
+        self.lookup: dict[tuple[int, int], int] = {}
+        self.landings: dict[tuple[int, int, int], Landing] = {}
         self.executed: dict[int, int] = {}
         self.simulated: dict[int, int] = {}
         self.faults: dict[int, int] = {}
         self.number = 0
         self.flushes = 0
-        self.segment = null_segment()
         self.misses = {
             table: CacheInsn(CACHE_BASE + number * MISS_BYTES, CALL_VMM, -1, Origin.LOOKUP, 0, sequences.LANDED)
             for number, table in enumerate((RETURNS, BRANCHES))
         }
         """What a lookup comes to that fails, by table."""
+        self.modes = Modes(self.fields, {table: miss.address for table, miss in self.misses.items()})
         self.places: dict[int, Place] = {}
         self.counts: dict[int, int] = {}
         """How many guest instructions are complete with an instruction of the cache; those that call are not here."""
@@ -139,9 +141,9 @@ class TranslationCache:
         self.landings.clear()
         self.executed.clear()
         self.top, self.bottom = CACHE_BASE + len(self.misses) * MISS_BYTES, CACHE_END
-        for table, miss in self.misses.items():
+        for miss in self.misses.values():
             self.store.write(miss.address, miss.bytes)
-            self.fields.clear_targets(table, miss.address)
+        self.modes.clear()
         self.restored()
 
     def flush(self, cause: str) -> None:
@@ -154,21 +156,26 @@ class TranslationCache:
 
     # ---- finding and translating ---------------------------------------------------------------
 
-    def use_segment(self, code: Segment) -> None:
-        """The guest runs in a code segment: what was made for another one goes."""
-        if code != self.segment:
+    def use(self, mode: CodeMode) -> None:
+        """The guest runs in a mode."""
+        if not self.modes.knows(mode):
             self.flush("segment")
-            self.segment = code
+        self.modes.use(mode)
 
     def find(self, eip: int, within: int | None = None) -> int | None:
         """Where in the cache a guest instruction begins: in a fragment it may stand in, or as the first of one."""
         if within is not None:
             fragment = self.fragments.get(within)
-            if fragment is not None and fragment.valid:
+            if fragment is not None and fragment.valid and fragment.mode == self.modes.present:
                 found = fragment.entry(eip)
                 if found is not None:
                     return found
-        return self.lookup.get(eip)
+        return self.lookup.get((self.modes.present, eip))
+
+    def covers(self, start: int, eip: int) -> bool:
+        """Whether a fragment, made for the present mode, has a guest instruction."""
+        found = self.fragments.get(start)
+        return found is not None and found.mode == self.modes.present and eip in (each.eip for each in found.guest)
 
     def translate(self, eip: int, link: Link | None = None) -> int:
         """Translate the unit at an EIP of the guest's that can be fetched.
@@ -204,15 +211,15 @@ class TranslationCache:
         return fragment.start
 
     def _write_fragment(self, unit: Unit) -> Fragment:
-        self.pages.add(unit.linear)
-        fragment = Translator(unit, self.top, self._stub).fragment(self.number)
+        self.pages.add(unit.linear, user=self.modes.mode.cpl == USER_RING)
+        fragment = Translator(unit, self.top, self._stub).fragment(self.number, self.modes.present)
         self.number += 1
         self.top = fragment.end
         self.store.write(fragment.start, b"".join(insn.bytes for insn in fragment.code).ljust(JUMP_BYTES, b"\xcc"))
         for stub in fragment.stubs:
             self.store.write(stub.address, stub.bytes)
         self._keep(fragment)
-        self.lookup[fragment.eip] = fragment.start
+        self.lookup[self.modes.present, fragment.eip] = fragment.start
         self.executed[fragment.start] = 0
         return fragment
 
@@ -245,6 +252,11 @@ class TranslationCache:
             if each.stub == stub:
                 return index
         return None
+
+    def leads(self, link: Link, eip: int) -> bool:
+        """Whether an exit is still there, and leads to a guest EIP in the present mode."""
+        fragment = self.fragments.get(link[0])
+        return fragment is not None and fragment.mode == self.modes.present and fragment.exits[link[1]].target == eip
 
     def chain(self, link: Link, to: int) -> None:
         """Put a jump where a continuation was, or let a branch lead straight to a fragment."""
@@ -308,14 +320,14 @@ class TranslationCache:
 
     def remember(self, eip: int, table: int, body: int) -> None:
         """Let a lookup of a guest address in one of the two tables lead to its fragment."""
-        landing = self.landings.get((table, eip))
+        landing = self.landings.get((self.modes.present, table, eip))
         if landing is None:
             self.bottom -= LANDING_BYTES
             emitter = Emitter(self.bottom)
             emitter.guest = -1
             sequences.landing(emitter, eip, self.misses[table].address, body)
             landing = Landing(eip, self.bottom, body, tuple(emitter.code))
-            self.landings[table, eip] = landing
+            self.landings[self.modes.present, table, eip] = landing
             for insn in landing.code:
                 self.store.write(insn.address, insn.bytes)
                 self._place(insn, None)
@@ -361,8 +373,8 @@ class TranslationCache:
         self.store.write(fragment.start, CONTINUATION)
         leaving = Exit(fragment.eip, False, fragment.start, fragment.start)
         self._keep(replace(fragment, code=(head,), stubs=(), exits=(leaving,), state=FragmentState.INVALIDATED))
-        if self.lookup.get(fragment.eip) == fragment.start:
-            del self.lookup[fragment.eip]
+        if self.lookup.get((fragment.mode, fragment.eip)) == fragment.start:
+            del self.lookup[fragment.mode, fragment.eip]
 
     def guest_wrote(self, gpa: int, size: int) -> None:
         """A store changed guest memory that units may have been read from."""
@@ -372,13 +384,9 @@ class TranslationCache:
     def check_mapping(self) -> None:
         """Give up what was read from pages that lie elsewhere now; a unit lies in one page, so that is all."""
         for gone in self.pages.moved():
-            linear = gone << 12
             self.invalidate(
-                [each for each in self.fragments.values() if each.valid and self._in_page(each, linear)], "remap"
+                [each for each in self.fragments.values() if each.valid and each.linear >> PAGE_SHIFT == gone], "remap"
             )
-
-    def _in_page(self, fragment: Fragment, linear: int) -> bool:
-        return Gva(self.segment.base + fragment.eip & 0xFFFF_F000) == linear
 
 
 def _overlap(fragment: Fragment, gpa: int, size: int) -> bool:

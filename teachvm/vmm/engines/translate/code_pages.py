@@ -5,7 +5,7 @@ Source: Agesen et al., OSR 44(4) 2010, §4 (traces keep translated code coherent
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from teachvm.isa.paging import PAGE_SHIFT
@@ -25,11 +25,13 @@ class CodePage:
         gfn: The guest frame its code lies in.
         directory: Frame of the page directory; None with paging off.
         table: Frame of the page table; None for a 4 MB page or with paging off.
+        user: Code of a program's was read from it, so it has to be a program's page.
     """
 
     gfn: Gfn
     directory: Gfn | None
     table: Gfn | None
+    user: bool
 
     @property
     def frames(self) -> tuple[Gfn, ...]:
@@ -55,18 +57,21 @@ class CodePages:
         self.mode: PagingMode | None = None
         self.stale = False
 
-    def add(self, linear: Gva) -> None:
+    def add(self, linear: Gva, *, user: bool) -> None:
         """Watch the page of a unit that is being translated; the guest's entries get A, as if it were fetched from."""
         page = linear >> PAGE_SHIFT
-        self._vm.vcpu.cpu.translate(linear, Access.FETCH, False)
-        if page not in self.pages:
-            self._set(page, self._walk(page))
+        self._vm.vcpu.cpu.translate(linear, Access.FETCH, user)
+        found = self.pages.get(page)
+        if found is None:
+            self._set(page, self._walk(page), user=user)
+        elif user and not found.user:
+            self.pages[page] = replace(found, user=True)
 
     def _walk(self, page: int) -> GuestWalk:
         return look(self._memory.read, self._vm.vcpu.mode, Gva(page << PAGE_SHIFT))
 
-    def _set(self, page: int, walk: GuestWalk) -> None:
-        found = CodePage(Gfn(walk.gpa >> PAGE_SHIFT), walk.directory, walk.table)
+    def _set(self, page: int, walk: GuestWalk, *, user: bool) -> None:
+        found = CodePage(Gfn(walk.gpa >> PAGE_SHIFT), walk.directory, walk.table, user)
         for gfn in found.frames:
             if self._memory.is_ram(gfn):
                 self._shadow.protect(gfn)
@@ -107,14 +112,14 @@ class CodePages:
         gone = []
         for page, found in list(self.pages.items()):
             walk = self._walk(page)
-            there = CodePage(Gfn(walk.gpa >> PAGE_SHIFT), walk.directory, walk.table)
+            there = CodePage(Gfn(walk.gpa >> PAGE_SHIFT), walk.directory, walk.table, found.user)
             # An entry without A has to get it when the guest executes there next, so that is not to go unnoticed.
-            good = walk.accessed and walk.error(write=False, user=False, wp=mode.wp) is None
+            good = walk.accessed and walk.error(write=False, user=found.user, wp=mode.wp) is None
             if good and there == found:
                 continue
             self._drop(page)
             if good and there.gfn == found.gfn:
-                self._set(page, walk)
+                self._set(page, walk, user=found.user)
             else:
                 gone.append(page)
         return gone

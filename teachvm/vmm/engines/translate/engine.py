@@ -1,14 +1,15 @@
 """Binary translation: the guest's kernel runs as a rewritten copy in ring 1, its programs directly in ring 3.
 
+A program whose interrupts are off, or that may turn them off, would see the real IF: it runs as a copy too, in ring 3.
+
 What stops the guest, and how the VMM does an instruction's work on the VCPU, is as under trap and emulate. What differs
 is that nothing of the kernel is executed where it stands, so nothing can be silent: an instruction that would show or
 change the real machine was replaced, or calls the VMM.
 
-Deviation: code that can be neither copied nor run directly, such as a program whose interrupts are off, is interpreted
-by the VMM one instruction at a time instead of being translated for ring 3.
+Deviation: what `decision` finds to be neither direct nor translatable is interpreted by the VMM, one instruction after
+another. Programs are translated for ring 3 and not for ring 1, where the paging hardware would take them for kernels.
 
-Source: Adams & Agesen, ASPLOS 2006, §3; Agesen et al., OSR 44(4) 2010, §3; Bugnion et al., TOCS 30(4) 2012 (when code
-may run directly).
+Source: Adams & Agesen, ASPLOS 2006, §3; Agesen et al., OSR 44(4) 2010, §3; Bugnion et al., TOCS 30(4) 2012.
 """
 
 from __future__ import annotations
@@ -18,20 +19,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from teachvm.host.host import MOST_DELIVERIES
-from teachvm.isa.control import CR0_PE, DR7_ENABLED
 from teachvm.isa.decode import Insn
-from teachvm.isa.flags import IF, RF, TF, VIF, VIP, VM, iopl
-from teachvm.isa.operands import CS, SS
+from teachvm.isa.flags import IF
+from teachvm.isa.operands import CS
 from teachvm.machine.exceptions import CpuStopped, Interruption, Source
 from teachvm.trace.state import Stateful
 from teachvm.vmm.addresses import Gpa
-from teachvm.vmm.deprivilege import KERNEL_RING
+from teachvm.vmm.deprivilege import KERNEL_RING, hardware_ring
 from teachvm.vmm.engines.classify import instruction_at
 from teachvm.vmm.engines.monitor import Monitor
 from teachvm.vmm.engines.translate.adaptive import GUILTY, INNOCENT, reason_of, watched
 from teachvm.vmm.engines.translate.cache import Link, TranslationCache
+from teachvm.vmm.engines.translate.decision import runs_directly, translatable
 from teachvm.vmm.engines.translate.fields import BRANCHES, CACHE_CODE, FIELDS_DATA, RETURNS
-from teachvm.vmm.engines.translate.lending import LENT_SLOTS, lend
+from teachvm.vmm.engines.translate.lending import LENT_SLOTS, lend, take_away
+from teachvm.vmm.engines.translate.modes import CodeMode
 from teachvm.vmm.engines.translate.precise import Place
 from teachvm.vmm.engines.translate.records import Call, CallKind, Origin
 from teachvm.vmm.engines.translate.running import CacheRunner
@@ -50,8 +52,6 @@ SLACK: Final = 18
 """Cycles by which the host's timer may come later than asked for: two ticks of the 8254."""
 _WATCHED: Final = frozenset((EntryReason.PAGE_FAULT_TRACE, EntryReason.PAGE_FAULT_MMIO, EntryReason.SEGMENT_LIMIT))
 """What an instruction is called guilty of."""
-_NOT_IN_CACHE: Final = VM | TF | RF | VIF | VIP
-"""Flags that count guest instructions, or that no replaced sequence knows."""
 _CALLED: Final = Interruption(CALLOUT_VECTOR, None, Source.SOFTWARE, 0)
 
 
@@ -69,7 +69,7 @@ class BinaryTranslation(TrapAndEmulate):
 
     technique = Technique.BINARY_TRANSLATION
     STATE: ClassVar[tuple[str, ...]] = (*Monitor.STATE, "call", "within", "completed", "entries", "seen")
-    DERIVED: ClassVar[tuple[str, ...]] = (*Monitor.DERIVED, "cache", "runner", "_link", "_lookup", "_at")
+    DERIVED: ClassVar[tuple[str, ...]] = (*Monitor.DERIVED, "cache", "runner", "_link", "_lookup", "_at", "_direct")
 
     def __init__(self, vm: Vm) -> None:
         super().__init__(vm)
@@ -84,18 +84,20 @@ class BinaryTranslation(TrapAndEmulate):
         self._lookup: tuple[int, int] | None = None
         """The table and the target a lookup failed for."""
         self._at = 0
+        self._direct = False
+        """The guest runs directly next."""
         vm.vcpu.gdt.reserve(1 + len(LENT_SLOTS))
         # No return to an outer ring is executed in ring 1, so the guest's programs need not be hidden from its kernel.
         vm.vcpu.gdt.two_faced = False
         vm.vcpu.recovery = self.cache.recovery
-        vm.region.write_slot(CACHE_SLOT, CACHE_CODE.pack())
-        vm.region.open_gate(CALLOUT_VECTOR, KERNEL_RING)
+        self._open_to(KERNEL_RING)
         vm.code_written = self._code_written
 
     def state(self) -> Iterator[tuple[str, Stateful]]:
-        """The engine's own state, the cache's, and the code pages'."""
+        """The engine's own state, the cache's, its modes', and the code pages'."""
         yield "engine", self
         yield "cache", self.cache
+        yield "modes", self.cache.modes
         yield "code", self.cache.pages
 
     # ---- running -------------------------------------------------------------------------------
@@ -228,7 +230,7 @@ class BinaryTranslation(TrapAndEmulate):
         Source: Adams & Agesen, ASPLOS 2006, §3.3 (adaptive binary translation).
         """
         within, eip = self.within, self.vcpu.cpu.eip
-        if self.entry in _WATCHED and within in self.cache.fragments and self.vcpu.cpu.cpl == 0:
+        if self.entry in _WATCHED and within is not None and self.cache.covers(within, eip):
             faults = self.cache.faults.get(eip, 0) + 1
             self.cache.faults[eip] = faults
             if faults >= GUILTY:
@@ -242,7 +244,7 @@ class BinaryTranslation(TrapAndEmulate):
         if insn is None or eip not in simulated:
             return
         simulated[eip] = 0 if watched(self.vm, insn) else simulated[eip] + 1
-        if simulated[eip] >= INNOCENT and fragment in self.cache.fragments:
+        if simulated[eip] >= INNOCENT and fragment is not None and self.cache.covers(fragment, eip):
             self.cache.adapt(fragment, eip, simulated=False)
 
     def _leave_cache(self) -> None:
@@ -262,34 +264,20 @@ class BinaryTranslation(TrapAndEmulate):
     def _needs_software(self) -> EntryReason | None:
         """Why the next instruction can be run neither directly nor from the cache, or None."""
         cpu = self.vcpu.cpu
-        if cpu.cpl:
-            reason = super()._needs_software()
-            direct = cpu.eflags & IF and iopl(cpu.eflags) < cpu.cpl
-            return reason if reason is not None or direct else EntryReason.NOT_DIRECT
+        self._direct = runs_directly(self.vcpu)
+        if self._direct:
+            return super()._needs_software()
         if cpu.shadow and cpu.eflags & IF and self.vm.board.pic.pending:
             return EntryReason.INTERRUPT_WINDOW
-        if not self._translatable():
+        if not translatable(self.vcpu):
             return EntryReason.NOT_HOLDABLE
         if cpu.eflags & IF and self._near():
             return EntryReason.INTERRUPT_DUE
-        self.cache.use_segment(cpu.segs[CS])
+        self.cache.use(CodeMode.of(cpu))
         self.cache.check_mapping()
         if self.cache.find(cpu.eip, self.within) is None and locate(cpu, self.vm.memory, cpu.eip) is None:
             return EntryReason.UNREADABLE
         return None
-
-    def _translatable(self) -> bool:
-        """Whether the guest's kernel can run from the cache as it stands."""
-        vcpu = self.vcpu
-        cpu, stack = vcpu.cpu, vcpu.cpu.segs[SS]
-        if not cpu.cr0 & CR0_PE or cpu.eflags & _NOT_IN_CACHE or cpu.halted or not cpu.segs[CS].big:
-            return False
-        if cpu.dr[7] & DR7_ENABLED:
-            return False
-        vcpu.gdt.synchronize(cpu)
-        if not vcpu.gdt.holds(stack):
-            return False
-        return stack.writable and stack.big and not stack.dpl and not stack.selector & 3
 
     def _near(self) -> bool:
         """Whether a virtual device interrupts within a few instructions."""
@@ -297,8 +285,8 @@ class BinaryTranslation(TrapAndEmulate):
         return due is not None and due - self.vm.time < NEAR
 
     def _resume(self) -> None:
-        """Enter the guest: a program directly, the kernel in the cache, where its unit is found or made."""
-        if not self.vcpu.cpu.cpl:
+        """Enter the guest: directly, or in the cache, where its unit is found or made."""
+        if not self._direct:
             self._at = self._find()
         super()._resume()
 
@@ -306,23 +294,23 @@ class BinaryTranslation(TrapAndEmulate):
         """Where in the cache the guest goes on; what led to the VMM is led there from now on."""
         cache, eip = self.cache, self.vcpu.cpu.eip
         link, flushes = self._link, cache.flushes
-        if link is not None and (
-            link[0] not in cache.fragments or cache.fragments[link[0]].exits[link[1]].target != eip
-        ):
+        if link is not None and not cache.leads(link, eip):
             link = None
         # What leads there for good has to lead to the head of a fragment.
         at = cache.find(eip, None if link is not None or self._lookup is not None else self.within)
         if at is None:
             at = cache.translate(eip, link)
-        if link is not None and flushes == cache.flushes and cache.lookup.get(eip) == at:
+        if link is not None and flushes == cache.flushes and cache.find(eip) == at:
             cache.chain(link, at)
-        if self._lookup is not None and self._lookup[1] == eip and cache.lookup.get(eip) == at:
+        if self._lookup is not None and self._lookup[1] == eip and cache.find(eip) == at:
             cache.remember(eip, self._lookup[0], at)
         return at
 
     def _launch(self) -> None:
         """Go to the guest; the host's timer is set early, because the cache and the guest count differently."""
-        if self.vcpu.cpu.cpl:
+        ring = hardware_ring(self.vcpu.cpu.cpl)
+        self._open_to(KERNEL_RING if self._direct else ring)
+        if self._direct:
             super()._launch()
             return
         vm, clock, timer = self.vm, self.clock, self.host.timer
@@ -338,7 +326,15 @@ class BinaryTranslation(TrapAndEmulate):
             timer.disarm()
         lent = lend(vm.region, self.vcpu.gdt, self.vcpu.cpu)
         self.cache.fields.enter(self.vcpu.cpu, lent, pending=near or vm.board.pic.pending)
-        self.vcpu.push(CACHE_CODE, self._at, FIELDS_DATA)
+        self.vcpu.push(CACHE_CODE[ring], self._at, FIELDS_DATA[ring])
+
+    def _open_to(self, ring: int) -> None:
+        """Let translated code run in a ring, and call the VMM from there; nobody who runs directly in ring 3 can."""
+        region, code = self.vm.region, CACHE_CODE[ring].pack()
+        if region.slot(CACHE_SLOT) != code:
+            region.write_slot(CACHE_SLOT, code)
+            region.open_gate(CALLOUT_VECTOR, ring)
+            take_away(region)
 
     # ---- derived state -------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ Source: Adams & Agesen, ASPLOS 2006, §3.2; Agesen et al., OSR 44(4) 2010, §3.1
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from teachvm.host.frames import Owner, OwnerKind
@@ -17,7 +18,7 @@ from teachvm.isa.flags import IF, IOPL_MASK, TF
 from teachvm.isa.operands import CS, GS, SS, Mem
 from teachvm.machine.cpu import Cpu
 from teachvm.vmm.addresses import Hfn
-from teachvm.vmm.deprivilege import KEPT_APART, KERNEL_RING
+from teachvm.vmm.deprivilege import KEPT_APART, KERNEL_RING, USER_RING, changeable
 from teachvm.vmm.region import CACHE_CS, VMM_BASE, VMM_SS
 
 if TYPE_CHECKING:
@@ -56,14 +57,16 @@ BRANCHES: Final = 0x800
 """256 landings by the low byte of any other computed target."""
 TARGETS: Final = 256
 
-CACHE_CODE: Final = Segment(CACHE_CS | KERNEL_RING, 0, 0xFFFF_FFFF, access_word(type_=CODE | ACCESSED, dpl=KERNEL_RING))
-"""CS of translated code: reaches all of memory, and nothing can be read through it."""
-FIELDS_DATA: Final = Segment(
-    VMM_SS | KERNEL_RING, FIELDS_BASE, 0xFFF, access_word(type_=WRITABLE | ACCESSED, dpl=KERNEL_RING, granular=False)
-)
+CACHE_CODE: Final = {
+    ring: Segment(CACHE_CS | ring, 0, 0xFFFF_FFFF, access_word(type_=CODE | ACCESSED, dpl=ring))
+    for ring in (KERNEL_RING, USER_RING)
+}
+"""CS of translated code, by ring: reaches all of memory, and nothing can be read through it."""
+FIELDS_DATA: Final = {
+    ring: Segment(VMM_SS | ring, FIELDS_BASE, 0xFFF, access_word(type_=WRITABLE | ACCESSED, dpl=ring, granular=False))
+    for ring in (KERNEL_RING, USER_RING)
+}
 """GS of translated code: this page. The GDT has no such descriptor while a guest runs, so no guest can load it."""
-
-_KEPT_BITS: Final = (IF | IOPL_MASK) >> 8
 
 
 def field(offset: int, width: int = 32, *, base: int | None = None, index: int | None = None, scale: int = 1) -> Mem:
@@ -75,9 +78,8 @@ class Fields:
     """The page of one VM."""
 
     def __init__(self, region: VmmRegion, vm: str) -> None:
-        (self.hfn,) = region.extend(Owner(OwnerKind.VMM, vm, "VCPU fields"), FIELDS_BASE, 1)
+        (self.hfn,) = region.extend(Owner(OwnerKind.VMM, vm, "VCPU fields"), FIELDS_BASE, 1, user=True)
         self._memory = region.host.machine.memory
-        self._memory.write_bytes(self.address + KEPT, bytes(high & _KEPT_BITS for high in range(256)))
 
     @property
     def address(self) -> int:
@@ -126,10 +128,29 @@ class Fields:
         for offset, value in values.items():
             content[offset : offset + 4] = value.to_bytes(4, "little")
         self._memory.write_bytes(self.address, bytes(content))
-        slow = _SLOW_PENDING if pending else _SLOW
-        if self._memory.read_bytes(self.address + SLOW, 256) != slow:
-            self._memory.write_bytes(self.address + SLOW, slow)
+        tables = _popped(changeable(cpu.cpl, cpu.eflags), cpu.eflags & (IF | IOPL_MASK), pending)
+        if self._memory.read_bytes(self.address + SLOW, len(tables)) != tables:
+            self._memory.write_bytes(self.address + SLOW, tables)
+
+    def targets(self) -> bytes:
+        """The two tables of targets, one behind the other."""
+        return self._memory.read_bytes(self.address + RETURNS, 2 * 4 * TARGETS)
+
+    def set_targets(self, content: bytes) -> None:
+        """Replace both."""
+        self._memory.write_bytes(self.address + RETURNS, content)
 
 
-_SLOW: Final = bytes(bool(high & TF >> 8) for high in range(256))
-_SLOW_PENDING: Final = bytes(bool(high & (TF | IF) >> 8) for high in range(256))
+@lru_cache(maxsize=64)
+def _popped(may: int, kept: int, pending: bool) -> bytes:
+    """What POPFD needs to know, by EFLAGS bits 15:8 that it is to load: `SLOW`, and `KEPT` behind it.
+
+    Args:
+        may: Which of IF and IOPL it may change.
+        kept: Both as they are.
+        pending: Turning IF on is the VMM's.
+    """
+    slow = (TF | (IF & may if pending else 0)) >> 8
+    return bytes(bool(high & slow) for high in range(256)) + bytes(
+        (high & may >> 8) | ((kept & ~may) >> 8) for high in range(256)
+    )

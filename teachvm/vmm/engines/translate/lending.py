@@ -3,7 +3,7 @@
 Both registers are the VMM's in the cache, so such an access is made through FS, which is loaded for it with a
 descriptor that stands for the guest's GS or CS, and gets its own selector back right after. The descriptors lie in two
 slots of the real GDT behind those that shadow the guest's. They are of the ring the cache runs in, so that no program
-can load one, and cut short as every segment of the guest's is.
+that runs directly can load one, and cut short as every segment of the guest's is.
 
 A load of FS with its own selector has to give what FS held. Where it would not, because the guest's descriptor has
 changed since, or is not shadowed, the selector lent is one no load accepts: the VMM does the access then.
@@ -25,6 +25,7 @@ from teachvm.isa.operands import CS, FS, GS, Mem, Operand
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.selectors import TABLE_INDICATOR
 from teachvm.vmm.deprivilege import data_register, hardware_ring
+from teachvm.vmm.descriptors import ABSENT
 from teachvm.vmm.engines.translate.emitter import assembled
 from teachvm.vmm.region import CACHE_CS, CACHE_SLOT
 
@@ -45,7 +46,7 @@ def lend(region: VmmRegion, gdt: ShadowGdt, cpu: Cpu) -> dict[int, int]:
         The selectors FS is to be loaded with, by the register they stand for.
     """
     own, cpl = cpu.segs[FS], cpu.cpl
-    if not reloads(own, region.slot(own.selector >> 3) if own.selector >> 3 < gdt.slots else b"", cpl):
+    if not reloads(own, gdt.slot(own), cpl):
         return dict.fromkeys(LENT_SLOTS, REFUSED)
     selectors = {}
     for register, slot in LENT_SLOTS.items():
@@ -57,6 +58,12 @@ def lend(region: VmmRegion, gdt: ShadowGdt, cpu: Cpu) -> dict[int, int]:
             region.write_slot(slot, descriptor)
         selectors[register] = slot * DESCRIPTOR_SIZE | hardware_ring(cpl)
     return selectors
+
+
+def take_away(region: VmmRegion) -> None:
+    """Let the two slots say nothing."""
+    for slot in LENT_SLOTS.values():
+        region.write_slot(slot, ABSENT)
 
 
 @lru_cache(maxsize=256)

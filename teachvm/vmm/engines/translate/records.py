@@ -182,7 +182,9 @@ class Fragment:
         start: Address of its head in the cache; its key.
         end: Address behind its last byte.
         guest: The unit's instructions, in order.
-        gpa: Guest-physical address of the unit's first byte; the unit lies in one page.
+        linear: gVA of the unit's first byte; the unit lies in one page.
+        gpa: Guest-physical address of it.
+        mode: What it was made for, as a number of the cache's.
         size: Bytes of guest code it was made from.
         code: Its instructions in the cache, in order of addresses.
         stubs: Continuations that belong to it and stand elsewhere.
@@ -195,7 +197,9 @@ class Fragment:
     start: int
     end: int
     guest: tuple[GuestInsn, ...]
+    linear: int
     gpa: int
+    mode: int
     size: int
     code: tuple[CacheInsn, ...]
     stubs: tuple[CacheInsn, ...] = ()

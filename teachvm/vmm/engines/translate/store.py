@@ -21,7 +21,7 @@ class Store:
     """Reads and writes the cache by its linear addresses."""
 
     def __init__(self, region: VmmRegion, vm: str) -> None:
-        self._frames = region.extend(Owner(OwnerKind.VMM, vm, "translation cache"), CACHE_BASE, CACHE_FRAMES)
+        self._frames = region.extend(Owner(OwnerKind.VMM, vm, "translation cache"), CACHE_BASE, CACHE_FRAMES, user=True)
         self._memory = region.host.machine.memory
 
     def write(self, address: int, content: bytes) -> None:

@@ -68,8 +68,8 @@ class Translator:
         self.stubs: list[CacheInsn] = []
         self._stub = stub
 
-    def fragment(self, number: int) -> Fragment:
-        """Write the whole fragment."""
+    def fragment(self, number: int, mode: int) -> Fragment:
+        """Write the whole fragment; it gets a number, and that of the mode it is for."""
         e, unit = self.emitter, self.unit
         for index, each in enumerate(unit.instructions):
             e.guest, e.origin = index, origin_of(each.how)
@@ -82,7 +82,9 @@ class Translator:
             self.start,
             max(e.at, self.start + LEAST_BYTES),
             tuple(GuestInsn(each.eip, each.code, origin_of(each.how)) for each in unit.instructions),
+            unit.linear,
             unit.gpa,
+            mode,
             unit.size,
             tuple(e.code),
             tuple(self.stubs),

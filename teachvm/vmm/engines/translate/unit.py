@@ -22,8 +22,10 @@ from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
 from teachvm.isa.row import InstructionClass
 from teachvm.machine.cpu import Cpu
 from teachvm.vmm.addresses import Gfn, Gpa, Gva
+from teachvm.vmm.deprivilege import USER_RING
 from teachvm.vmm.engines.translate.fields import CONTROL, LOCAL, SELECTOR, TASK
 from teachvm.vmm.engines.translate.lending import re_expressed, stands_for
+from teachvm.vmm.engines.translate.modes import CodeMode
 from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.walk import PagingMode, look
 
@@ -137,7 +139,7 @@ def locate(cpu: Cpu, memory: GuestMemory, eip: int) -> tuple[Gva, Gpa] | None:
     mode = PagingMode(cpu.cr0, cpu.cr3, cpu.cr4)
     linear = Gva(code.base + eip & 0xFFFF_FFFF)
     walk = look(memory.read, mode, linear)
-    if walk.error(write=False, user=False, wp=mode.wp) is not None:
+    if walk.error(write=False, user=cpu.cpl == USER_RING, wp=mode.wp) is not None:
         return None
     return (linear, walk.gpa) if memory.is_ram(Gfn(walk.gpa >> PAGE_SHIFT)) else None
 
@@ -146,7 +148,7 @@ def read_unit(cpu: Cpu, memory: GuestMemory, eip: int, simulated: Collection[int
     """Read the unit at an EIP of the guest's; None where `locate` says so.
 
     Args:
-        cpu: The VCPU, at CPL 0.
+        cpu: The VCPU.
         memory: The guest's.
         eip: Where it begins.
         simulated: EIPs of instructions that fault too often to be copied.
@@ -169,6 +171,7 @@ class _Reader:
 
     def __init__(self, cpu: Cpu, start: int, simulated: Collection[int]) -> None:
         self.cpu = cpu
+        self.mode = CodeMode.of(cpu)
         self.start = start
         self.simulated = simulated
         self.found: list[Planned] = []
@@ -202,6 +205,8 @@ class _Reader:
         if stands_for(insn) is not None:
             return Plan(How.THROUGH_FS if self._copied(insn, FS) and re_expressed(insn) else How.CALLOUT)
         if mnemonic in _IN_CACHE and insn.opsize == 32 and not (mnemonic == "STI" and last):
+            if mnemonic in ("CLI", "STI") and not self.mode.may_change_if:
+                return Plan(How.CALLOUT)
             return Plan(_IN_CACHE[mnemonic])
         read = self._read(insn)
         if read is not None:
@@ -246,7 +251,7 @@ class _Reader:
             if source.index == CS:
                 return None, self.cpu.segs[CS].selector
             return (SELECTOR[source.index], 0) if source.index in SELECTOR else None
-        if mnemonic == "MOV" and isinstance(source, Creg):
+        if mnemonic == "MOV" and isinstance(source, Creg) and not self.mode.cpl:
             return CONTROL[source.index], 0
         if mnemonic == "SMSW":
             return CONTROL[0], 0
@@ -286,7 +291,7 @@ class _Reader:
     def with_flags(self) -> list[Planned]:
         """The unit, with what look-ahead says about the flags behind each CLI."""
         return [
-            replace(each, dead=each.how is How.CLI and _dead(self.found[index + 1 :]))
+            replace(each, dead=each.how is How.CLI and not self.mode.cpl and _dead(self.found[index + 1 :]))
             for index, each in enumerate(self.found)
         ]
 

@@ -14,12 +14,18 @@ class Duet(Comparison):
     """A comparison of a guest given as source."""
 
     def __init__(
-        self, source: str, *, paging: bool = True, eflags: int = 2, handlers: dict[int, str] | None = None
+        self,
+        source: str,
+        *,
+        paging: bool = True,
+        user: bool = False,
+        eflags: int = 2,
+        handlers: dict[int, str] | None = None,
     ) -> None:
-        room = Room(source, paging=paging, eflags=eflags, technique=Technique.BINARY_TRANSLATION)
+        room = Room(source, paging=paging, user=user, eflags=eflags, technique=Technique.BINARY_TRANSLATION)
         reference = Reference(MIB, reveals=None)
         furnish(reference.ram_of_guest.write_bytes, source)
-        enter(reference.cpu, paging=paging, eflags=eflags)
+        enter(reference.cpu, paging=paging, user=user, eflags=eflags)
         super().__init__(room, reference)
         for vector, code in (handlers or {}).items():
             self.put(handler(vector), code)
@@ -50,4 +56,4 @@ class Duet(Comparison):
     def unit_at(self, label: str) -> Fragment:
         """The fragment of the unit that begins at a label."""
         cache = self.engine.cache
-        return cache.fragments[cache.lookup[self.label(label)]]
+        return cache.fragments[cache.lookup[cache.modes.present, self.label(label)]]

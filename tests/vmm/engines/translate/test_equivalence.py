@@ -12,12 +12,17 @@ import pytest
 
 from teachvm.vmm.memory.shadow import LEAST_BUDGET
 from teachvm.vmm.techniques import Technique
-from tests.vmm.programs import RandomGuest, SegmentWriter, SensitiveWriter, Writer
+from tests.vmm.programs import ProgramWriter, RandomGuest, SegmentWriter, SensitiveWriter, Writer
 from tests.vmm.reference import Comparison, Reference, assert_same, reveals_a_program
 from tests.vmm.room import MIB, Room
 from tests.vmm.test_equivalence import Pair
 
-SAMPLES = {Writer: range(100, 116), SensitiveWriter: range(100, 116), SegmentWriter: range(184, 200)}
+SAMPLES = {
+    Writer: range(100, 116),
+    SensitiveWriter: range(100, 116),
+    SegmentWriter: range(184, 200),
+    ProgramWriter: range(16),
+}
 """None of these guests faults for ever."""
 SOAK = 2_500
 STEPS = 200

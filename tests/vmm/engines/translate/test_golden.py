@@ -120,7 +120,7 @@ def test_the_interrupt_safe_lock_is_units_of_six_and_four_instructions_in_a_stra
     assert [len(unit.guest) for unit in line] == [6, 4, 2, 1]
     for unit, following in pairwise(line):
         assert unit.end == following.start
-    assert duet.label("spin") not in duet.engine.cache.lookup
+    assert duet.engine.cache.find(duet.label("spin")) is None
     taken, _ = line[1].exits
     assert (taken.target, taken.state) == (duet.label("spin"), ExitState.CONTINUATION)
 
