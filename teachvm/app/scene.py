@@ -64,10 +64,9 @@ def techniques(world: World) -> tuple[Technique, ...]:
 
 def entries_text(world: World, amount: int) -> str:
     """So many entries into the VMM, called as they are under the world's techniques: `1 exit`, `3 traps`."""
-    names = {technique.words.entries for technique in techniques(world) if technique.direct}
-    name = names.pop().lower() if len(names) == 1 else "entries"
-    one = "entry" if name == "entries" else name.removesuffix("s")
-    return f"{count(amount)} {one if amount == 1 else name}"
+    words = {(each.words.one, each.words.entries.lower()) for each in techniques(world) if each.direct}
+    one, many = words.pop() if len(words) == 1 else ("entry", "entries")
+    return f"{count(amount)} {one if amount == 1 else many}"
 
 
 class Scene:

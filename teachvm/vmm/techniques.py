@@ -38,6 +38,11 @@ class Words:
     waiting: str
     source: str
 
+    @property
+    def one(self) -> str:
+        """One of `entries`; where there are none, what else interrupts a guest: a trap of its own."""
+        return {"": "trap", "Entries": "entry"}.get(self.entries, self.entries.lower().removesuffix("s"))
+
 
 class Technique(Enum):
     """How a guest runs on the simulated CPU."""

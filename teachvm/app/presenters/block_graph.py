@@ -14,8 +14,9 @@ from teachvm.app.wording import Badge, Place, Role, Span, Tip
 from teachvm.vmm.engines.translate.records import Exit, ExitState, Fragment
 
 SOURCE: Final = "Adams & Agesen, ASPLOS 2006, §3.2"
-LEVELS, ACROSS = 4, 4
-WIDTH, WIDE, HIGH, DOWN = 920.0, 196.0, 48.0, 92.0
+LEVELS, ACROSS, LEAST = 4, 4, 3
+"""Rows of the graph, and nodes in one of them, at most; it is as wide as this many at least."""
+PITCH, WIDE, HIGH, DOWN = 168.0, 146.0, 46.0, 84.0
 _LEGEND: Final = (
     Badge("chained", "now", "", Tip("Chained", "A jump inside the cache, or nothing: the successor follows.", SOURCE)),
     Badge("dashed: not yet", "dim", "", Tip("Continuation", "It calls the translator the first time.", SOURCE)),
@@ -64,13 +65,14 @@ def _graph(scene: Scene, fragments: dict[int, Fragment], root: Fragment, execute
             break
         levels.append(below)
     shapes: list[Shape] = []
+    width = PITCH * max(LEAST, *map(len, levels))
     for depth, level in enumerate(levels):
-        gap = WIDTH / len(level)
+        gap = width / len(level)
         for at, (name, node) in enumerate(level):
             x, y = gap * at + (gap - WIDE) / 2, 12 + DOWN * depth
             shapes.append(_box(scene, name, node, x, y, executed, lit=node is root))
     caption = f"From {scene.name_at(root.eip) or hex32(root.eip)}"
-    return DiagramView(WIDTH, 12 + DOWN * len(levels), (*shapes, *arrows), caption)
+    return DiagramView(width, 12 + DOWN * len(levels), (*shapes, *arrows), caption)
 
 
 def _above(fragments: dict[int, Fragment], root: Fragment) -> Fragment:

@@ -21,10 +21,17 @@ MOST: Final = 500
 STEP: Final = 100
 """By how many rows the log moves on when it is full, so that rows keep their places in between."""
 COLUMNS: Final = (
-    Column("Moment", 10, "right", code=True, tip=Tip("Moment", "Instructions completed, and the phase inside one.")),
+    Column(
+        "Moment",
+        10,
+        "right",
+        code=True,
+        tip=Tip("Moment", "Instructions completed, and the phase inside one."),
+        optional=True,
+    ),
     Column("Cycles", 9, "right", code=True, tip=Tip("Cycles", "The host's clock, at a nominal 10 MHz."), optional=True),
-    Column("Who", 8),
-    Column("What", 40, stretch=True),
+    Column("Who", 7),
+    Column("What", 28, stretch=True),
 )
 
 
@@ -105,9 +112,9 @@ def _row(number: int, event: Event, hardware: str) -> TableRow:
     link = Instant(event.at)
     cells = (
         Cell(str(event.at), "dim", tip=Tip("Go there", "The whole machine goes to this moment."), link=link),
-        Cell(count(event.cycles), "dim"),
-        Cell(said.who, said.role, strong=True),
-        Cell(text, tip=Tip(type(event).__name__, explanation, source)),
+        Cell(count(event.cycles), "dim", link=link),
+        Cell(said.who, said.role, strong=True, link=link),
+        Cell(text, tip=Tip(type(event).__name__, explanation, source), link=link),
     )
     return TableRow(str(number), cells, faded=faded)
 

@@ -18,10 +18,10 @@ from teachvm.vmm.techniques import Paging
 from teachvm.vmm.vmx.events import WalkReference
 from teachvm.vmm.vmx.walker import references
 
-WIDTH: Final = 1280.0
-LEFT, LABEL_W = 24.0, 190.0
-COLUMNS_X: Final = (236.0, 500.0, 764.0, 1028.0)
-CELL_W, CELL_H = 214.0, 52.0
+WIDTH: Final = 1160.0
+LEFT, LABEL_W = 20.0, 160.0
+COLUMNS_X: Final = (182.0, 430.0, 678.0, 926.0)
+CELL_W, CELL_H = 228.0, 52.0
 HEAD_Y, FIRST_Y, STEP_Y = 14.0, 44.0, 84.0
 TICK_W, TICK_H, TICK_STEP = 28.0, 18.0, 34.0
 HEADINGS: Final[tuple[tuple[str, Role], ...]] = (

@@ -15,9 +15,11 @@ from teachvm.vmm.engines.translate.records import CacheInsn, ExitState, Fragment
 from teachvm.vmm.techniques import Technique
 
 SOURCE: Final = "Adams & Agesen, ASPLOS 2006, §3"
-WIDTH: Final = 920.0
-LEFT, WIDE, RIGHT, ALSO_WIDE = 12.0, 400.0, 500.0, 408.0
-TOP, ROW, HIGH = 34.0, 31.0, 27.0
+WIDTH: Final = 680.0
+LEFT, WIDE, RIGHT, ALSO_WIDE = 8.0, 312.0, 352.0, 320.0
+TOP, ROW, HIGH = 30.0, 25.0, 21.0
+MOST_BYTES: Final = 5
+"""Bytes shown of an instruction; the rest is an ellipsis."""
 
 ROLES: Final[dict[Origin, Role]] = {
     Origin.COPIED: "good",
@@ -100,8 +102,9 @@ def _picture(scene: Scene, fragment: Fragment) -> DiagramView:
         Label(LEFT, 6, WIDE, (Span("Guest unit", "kernel", strong=True),)),
         Label(RIGHT, 6, ALSO_WIDE, (Span("In the translation cache", "vmm", strong=True),)),
     ]
+    longest = max((len(hexbytes(insn.bytes, MOST_BYTES)) for insn in fragment.guest), default=0)
     for row, insn in enumerate(fragment.guest):
-        shapes.append(_guest(scene, insn, row, lit=row == current))
+        shapes.append(_guest(scene, insn, row, longest + 1, lit=row == current))
     firsts: dict[int, int] = {}
     for row, made in enumerate(fragment.code):
         shapes.append(_made(made, row, lit=made.address == at))
@@ -115,10 +118,10 @@ def _picture(scene: Scene, fragment: Fragment) -> DiagramView:
     return DiagramView(WIDTH, height, tuple(shapes), caption)
 
 
-def _guest(scene: Scene, insn: GuestInsn, row: int, *, lit: bool) -> Box:
+def _guest(scene: Scene, insn: GuestInsn, row: int, indent: int, *, lit: bool) -> Box:
     text = line(insn.bytes, insn.eip, scene.name_at).text
     gone = " · nothing stands for it" if insn.elided else ""
-    words = (Span(f"{hexbytes(insn.bytes, 6):<18}", "dim", code=True), Span(f"{text}{gone}", code=True))
+    words = (Span(f"{hexbytes(insn.bytes, MOST_BYTES):<{indent}}", "dim", code=True), Span(f"{text}{gone}", code=True))
     tip = Tip(insn.origin.value, insn.origin.explanation, SOURCE)
     role: Role = "now" if lit else "line" if insn.origin is Origin.COPIED else ROLES[insn.origin]
     return Box(
@@ -129,7 +132,7 @@ def _guest(scene: Scene, insn: GuestInsn, row: int, *, lit: bool) -> Box:
 
 def _made(insn: CacheInsn, row: int, *, lit: bool) -> Box:
     text = line(insn.bytes, insn.address).text
-    words = (Span(f"{hex32(insn.address)}  ", "dim", code=True), Span(str(text), code=True))
+    words = (Span(f"{hex32(insn.address)} ", "dim", code=True), Span(str(text), code=True))
     tip = Tip(insn.origin.value, insn.origin.explanation, SOURCE)
     role = ROLES[insn.origin]
     return Box(f"c{row}", RIGHT, TOP + ROW * row, ALSO_WIDE, HIGH, (words,), role, lit, align="left", tip=tip)

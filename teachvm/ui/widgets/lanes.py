@@ -214,7 +214,8 @@ class Lanes(Canvas):
         else:
             high = abs(bottom - top)
             self._marks.append(Area(x - 1, min(top, bottom), end - x + 2, high, notch.role, CROWD, base="card"))
-            said = plural(last - first + 1, "trap")
+            many, known = last - first + 1, self._view.counted
+            said = f"{count(many)} of {known}" if known else plural(many, "trap")
             where = f"from cycle {count(notch.cycle)} to {count(until)}: press Ctrl and turn the wheel to see each"
         self._marks.append(Area(x - 3.5, top - 3.5, end - x + 7, 7, notch.role, radius=3.5))
         spot = x - 5, min(top, bottom) - 4, end - x + 10, abs(bottom - top) + 8

@@ -56,6 +56,8 @@ def allow(actions: Actions, session: Session | None) -> None:
         actions.allow(name, session is not None, "Open a lesson or a guest first.")
     if session is None:
         return
+    actions["next-trap"].setText(f"Next {session.technique.words.one}")
+    actions["previous-trap"].setText(f"Previous {session.technique.words.one}")
     laboratory = isinstance(session, Laboratory)
     for name in ("next-beat", "previous-beat"):
         actions.allow(name, not laboratory, "A laboratory has no beats.")

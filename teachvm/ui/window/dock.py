@@ -61,6 +61,7 @@ class TimelineDock(QFrame):
         button.setObjectName(f"timeline-{name}")
         key = KEY_BY_ACTION[name]
         button.setText(key.label)
+        actions[name].changed.connect(lambda: button.setText(actions[name].text()))
         button.setAccessibleName(key.does)
         button.setToolTip(f"{key.does} ({key.keys[0]})")
         button.clicked.connect(actions[name].trigger)

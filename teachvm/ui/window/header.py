@@ -19,10 +19,12 @@ from teachvm.ui.widgets.flow import natural_width, put_line
 from teachvm.ui.widgets.ink import TINT, Area, Mark, Spot, Words
 from teachvm.ui.window.actions import Actions, shown
 from teachvm.ui.window.buttons import IconButton, KeyButton
+from teachvm.vmm.techniques import Technique
 
 HIGH = 60.0
 DOT, DOT_MOST = 9.0, 28.0
 """Room for one beat's dot, at least and at most."""
+WORDMARK: Text = (Span("teach"), Span("vm", "vmm"))
 
 
 class Heading(Canvas):
@@ -44,11 +46,17 @@ class Heading(Canvas):
             self.setAccessibleName(f"{view.place}, {view.title}" if view.place else lesson)
             self.refresh()
 
+    def full_width(self) -> float:
+        """Room for the wordmark, the whole title and every dot, in layout pixels."""
+        title = natural_width((Span(self._view.title, strong=True),), fonts.SMALL) + 2 if self._view.title else 0.0
+        dots = 18 + DOT * len(self._view.beats) if self._view.beats else 0.0
+        return 20 + natural_width(WORDMARK, fonts.HEADING) + 20 + title + dots
+
     def compose(self, width: float, height: float) -> Picture:
         """Set everything on one line; the dots go where there is no room, then the lesson's name is cut."""
         marks: list[Mark] = []
         spots: list[Spot] = []
-        mark = put_line((Span("teach"), Span("vm", "vmm")), 20, 0, width - 20, HIGH, fonts.HEADING)
+        mark = put_line(WORDMARK, 20, 0, width - 20, HIGH, fonts.HEADING)
         marks += mark.marks
         x = 20 + sum(words.w for words in mark.marks if isinstance(words, Words))
         spots.append(
@@ -139,6 +147,7 @@ class Transport(QFrame):
             for name, icon in (("back", "back"), ("step", "step"), ("next-trap", "next-trap"), ("run", "run"))
         ]
         self.buttons[-1].also = ("Run", "Pause")
+        self.buttons[-2].also = tuple(f"Next {technique.words.one}" for technique in Technique)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setObjectName("speed")
         self.slider.setAccessibleName("Speed of running")
@@ -220,6 +229,7 @@ class Switch(QFrame):
         self._now = ""
         self.set_compact(False)
         look.changed.connect(self._restyle)
+        self._restyle()
 
     def show_choices(self, views: tuple[TechniqueView, ...], now: str) -> None:
         """Show which choices there are, and which one is in force; nothing where there is none."""
@@ -350,9 +360,10 @@ class Header(QFrame):
         for at, button in enumerate(self._icons):
             button.setGeometry(right + icon * at, (high - icon) // 2, icon, icon)
         self.chip.wide = width >= px(1280)
-        self.transport.set_level(2 if width >= px(1180) else 1 if width >= px(1000) else 0)
-        crowded = 260 * self.paging.isVisibleTo(self) + 100 * self.shadow.isVisibleTo(self)
-        rooms = (1440 + crowded, 1440 + 100 * self.shadow.isVisibleTo(self), math.inf)
+        shadow = 140 * self.shadow.isVisibleTo(self)
+        crowded = 260 * self.paging.isVisibleTo(self) + shadow
+        self.transport.set_level(2 if width >= px(1180 + crowded) else 1 if width >= px(1000 + crowded * 0.6) else 0)
+        rooms = (1440 + crowded, 1440 + shadow, math.inf)
         for switch, needed in zip(self._switches, rooms, strict=True):
             roomy = width >= needed * self.look.zoom
             switch.set_compact(not roomy)
@@ -361,11 +372,11 @@ class Header(QFrame):
                 tall = px(32)
                 right -= wide + px(10)
                 switch.setGeometry(right, (high - tall) // 2, wide, tall)
-        hint = self.transport.sizeHint()
-        left_room = right - px(12)
-        x = min((width - hint.width()) // 2, left_room - hint.width())
+        hint, chip = self.transport.sizeHint(), self.chip.sizeHint()
+        # In the middle, but where the lesson's name has no room then: further right, as far as there is room.
+        left = px(self.heading.full_width()) + chip.width() + px(24)
+        x = min(max((width - hint.width()) // 2, left), right - px(12) - hint.width())
         self.transport.setGeometry(x, (high - hint.height()) // 2, hint.width(), hint.height())
-        chip = self.chip.sizeHint()
         self.chip.setGeometry(x - chip.width() - px(12), 0, chip.width(), high)
         self.heading.setGeometry(0, 0, max(x - chip.width() - px(20), 0), high)
 

@@ -16,6 +16,7 @@ from teachvm.app.rail import AskView, RailView
 from teachvm.ui.theme.look import Look
 from teachvm.ui.theme.tokens import THEME_NAMES
 from teachvm.ui.views.shapes import SHAPES, plan
+from teachvm.ui.widgets.ink import Words
 from teachvm.ui.window.actions import Actions
 from teachvm.ui.window.actions import shown as short
 from teachvm.ui.window.banner import Banner
@@ -351,3 +352,17 @@ def test_menus_of_cards_can_be_read_out(look: Look, shown: Shower) -> None:
     menu = stage.frame("console").findChild(QMenu)
     assert menu is not None
     assert all(action.text() for action in menu.actions())
+
+
+@pytest.mark.parametrize("width", [1366, 1600])
+def test_a_long_name_of_a_lesson_is_not_cut_where_there_is_room_beside_the_transport(
+    header: Header, width: int
+) -> None:
+    title = "Emulation or virtualization"
+    header.parentWidget().resize(width, 60)
+    header.resize(width, 60)
+    header.show_header(replace(samples.HEADER, title=title))
+    QApplication.processEvents()
+    assert title in "".join(mark.text for mark in header.heading.picture.marks if isinstance(mark, Words))
+    boxes = [each.geometry() for each in (header.heading, header.chip, header.transport, header.technique)]
+    assert not any(one.intersects(other) for at, one in enumerate(boxes) for other in boxes[at + 1 :])

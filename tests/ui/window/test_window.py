@@ -465,3 +465,17 @@ def test_an_error_nobody_foresaw_is_a_line_and_a_story_in_the_log(
     story = (tmp_path / "state" / "teachvm.log").read_text(encoding="utf-8")
     assert "Traceback" in story
     assert "by nothing" in story
+
+
+@pytest.mark.parametrize(
+    ("technique", "word"), [("trap-and-emulate", "trap"), ("binary-translation", "entry"), ("hardware-assist", "exit")]
+)
+def test_the_next_entry_is_called_as_the_technique_calls_it(opened: MainWindow, technique: str, word: str) -> None:
+    opened.actions_by_name[f"technique-{technique}"].trigger()
+    settle(opened)
+    where = [button.geometry() for button in opened.header.transport.buttons]
+    assert opened.header.transport.buttons[2].accessibleName().startswith(f"Next {word}")
+    assert [link.text() for link in opened.page.dock._links] == [f"Previous {word}", f"Next {word}"]
+    opened.actions_by_name["technique-bare-metal"].trigger()
+    settle(opened)
+    assert [button.geometry() for button in opened.header.transport.buttons] == where
