@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from teachvm.app.edits import Edit, is_edit
-from teachvm.app.focus import Focus
 from teachvm.app.notation import hex32
-from teachvm.app.snapshot import Snapshot
+from teachvm.app.standing import Standing
 from teachvm.host.stop import StopKind
-from teachvm.isa.operands import CS
-from teachvm.machine.debugging import Watched
-from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAccepted, WalkReferenced
+from teachvm.machine.events import HandlerEntered
 from teachvm.trace.events import Event
+from teachvm.trace.futures import Fork
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import START, Moment
 from teachvm.trace.subject import Input
-from teachvm.trace.timeline import Outcome, Timeline
-from teachvm.vmm.events import GuestResumed, VmmEntered
+from teachvm.trace.timeline import Outcome
+from teachvm.vmm.events import GuestResumed
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
-from teachvm.vmm.vmx.events import NestedReferenced
 from teachvm.world.build import build
 from teachvm.world.spec import WorldSpec
 from teachvm.world.world import World
@@ -51,15 +48,12 @@ class Notice:
     failure: bool = False
 
 
-class Control:
-    """One world on its timeline, and the person's place in it.
+class Control(Standing):
+    """One world on its timeline, and the person who moves it.
 
     Attributes:
-        world: What is moved; another object after `rebuild`.
-        timeline: Where it is.
         running: Direction of a run in progress, or None.
         notice: The last thing the person has to be told, or None.
-        focus: What is looked at.
         undone: Edits that were taken back, the last one last.
     """
 
@@ -69,9 +63,7 @@ class Control:
         Raises:
             SpecError, GuestError, AsmError: The world cannot be built.
         """
-        self._make = make
-        self.world = make(spec)
-        self.timeline = Timeline(self.world)
+        super().__init__(spec, make)
         self.running: Direction | None = None
         self._to_trap = False
         self._begun_at: int | None = None
@@ -79,42 +71,6 @@ class Control:
         """The instruction a run begins before, and how many were complete then: a breakpoint there is behind it."""
         self.notice: Notice | None = None
         self.undone: list[tuple[Moment, Edit]] = []
-        self.focus = Focus()
-        self._now: Snapshot | None = None
-        self._before: Snapshot | None = None
-
-    # ---- looking -------------------------------------------------------------------------------
-
-    @property
-    def position(self) -> Moment:
-        """Where the world stands."""
-        return self.timeline.position
-
-    def snapshot(self) -> Snapshot:
-        """The present moment, held still; the same object until the world moves or the focus changes."""
-        if self._now is None:
-            self._now = Snapshot(self.world, self.timeline, self.focus)
-        return self._now
-
-    def before(self) -> Snapshot | None:
-        """The moment shown before the last movement, for what changed; None at the beginning."""
-        return self._before
-
-    def look(self, focus: Focus) -> None:
-        """Look at something else; time does not move."""
-        if focus.watchpoints != self.focus.watchpoints:
-            self._watch(focus)
-        self.focus = focus
-        if self._now is not None:
-            self._now = self._now.with_focus(focus)
-
-    def _watch(self, focus: Focus) -> None:
-        """Have the world note accesses to the bytes that are watched."""
-        self.world.watch((point.vm, Watched(point.linear, point.size, point.reads)) for point in focus.watchpoints)
-
-    def toggle_breakpoint(self, address: int) -> None:
-        """Set or clear a breakpoint at a linear address."""
-        self.look(replace(self.focus, breakpoints=self.focus.breakpoints ^ {address}))
 
     # ---- moving --------------------------------------------------------------------------------
 
@@ -184,19 +140,14 @@ class Control:
         self.timeline.seek(moment)
 
     def leave(self) -> None:
-        """The world is about to move: what is shown now becomes what was shown before."""
+        """The world is about to move, and what was said of it holds no longer."""
         self.notice = None
-        self._before = self._now
-        if self._before is not None:
-            self._before.leave()
-        self._now = None
+        super().leave()
 
     def go_on(self) -> None:
-        """A movement goes on after a slice: what it is compared with stays what was shown before it began."""
+        """A movement goes on after a slice, and what was said of the last one holds no longer."""
         self.notice = None
-        if self._now is not None:
-            self._now.leave()
-        self._now = None
+        super().go_on()
 
     def reset(self) -> None:
         """Back to the first moment."""
@@ -206,6 +157,12 @@ class Control:
         """Let something come from outside now; a future already seen becomes a fork."""
         self.leave()
         self.timeline.inject(given)
+        self.undone.clear()
+
+    def take_up(self, fork: Fork) -> None:
+        """Go to where a future branches off that was left behind, to go on in that one; the present one is left."""
+        self.leave()
+        self.timeline.take_up(fork)
         self.undone.clear()
 
     @property
@@ -234,14 +191,10 @@ class Control:
         Raises:
             SpecError, GuestError, AsmError: It cannot be built; the old world stays.
         """
-        world = self._make(spec)
+        self._exchange(spec)
         self.stop()
-        self.world = world
-        self.timeline = Timeline(world)
-        self._now = self._before = None
         self.notice = None
         self.undone.clear()
-        self._watch(self.focus)
 
     # ---- running -------------------------------------------------------------------------------
 
@@ -331,13 +284,6 @@ class Control:
         stands = self._begun_at in self.focus.breakpoints and (self._begun_at, self._completed()) != self._left
         return stands or self.world.touched() is not None
 
-    def _completed(self) -> int:
-        """Instructions all guests have completed: one may take several units, in translated code."""
-        tenants = self.world.host.tenants.values()
-        return sum(
-            one.direct + one.emulated if isinstance(one, Vm) else getattr(one, "completed", 0) for one in tenants
-        )
-
     def stops_here(self) -> bool:
         """Whether a walk in steps ends where the world stands, for the reasons a run does."""
         if self.stopping and not self.position.phase and self.at_stop():
@@ -353,43 +299,6 @@ class Control:
         _guest, spot = touched
         how = "written or read" if spot.reads else "written"
         self.notice = Notice(f"The {spot.size} watched bytes at {hex32(spot.linear)} were just {how}.")
-
-    def _next_instruction(self) -> int | None:
-        """Linear address of the next instruction of the guest that has the processor, or gets it; None if none does."""
-        host = self.world.host
-        name = host.scheduler.current or next(iter(host.scheduler.waiting), "")
-        tenant = host.tenants.get(name)
-        if tenant is None:
-            return None
-        cpu = tenant.vcpu.state() if isinstance(tenant, Vm) else host.machine.cpu
-        return cpu.segs[CS].base + cpu.eip & 0xFFFF_FFFF
-
-    # ---- what counts ---------------------------------------------------------------------------
-
-    def visible(self, event: Event) -> bool:
-        """Whether the finest step stops at a phase, given what the stage shows.
-
-        Walk references count only where a walk can be seen. Under a VMM the hardware's own delivery is part of the
-        entry it leads to, and a resume after which the instruction is complete is the instruction boundary itself.
-        """
-        if isinstance(event, WalkReferenced):
-            if isinstance(event, NestedReferenced) and event.nested:
-                return "nested-walk" in self.focus.cards
-            return bool({"guest-walk", "nested-walk", "tlb"} & set(self.focus.cards))
-        if isinstance(event, ExceptionRaised | InterruptAccepted):
-            return self.world.delivers_natively
-        return not isinstance(event, HandlerEntered | GuestResumed)
-
-    def is_trap(self, event: Event) -> bool:
-        """Whether "next trap" stops at an event: an entry into the VMM, or on bare metal an interruption."""
-        if self.virtualized:
-            return isinstance(event, VmmEntered)
-        return isinstance(event, ExceptionRaised | InterruptAccepted)
-
-    @property
-    def virtualized(self) -> bool:
-        """Whether a VMM lies below the guests of this world."""
-        return self.world.virtualized
 
     # ---- inside --------------------------------------------------------------------------------
 

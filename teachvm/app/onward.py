@@ -13,8 +13,9 @@ from teachvm.app.origin import Answer
 from teachvm.lesson.expressions import NoValueError
 from teachvm.lesson.reading import WorldScope
 from teachvm.machine.memory import Memory
+from teachvm.trace.execution import NOWHERE
 from teachvm.trace.moment import Moment
-from teachvm.trace.timeline import NOWHERE, Outcome, Timeline
+from teachvm.trace.timeline import Outcome, Timeline
 from teachvm.world.world import World
 
 FOREVER = 1 << 40

@@ -12,7 +12,7 @@ from teachvm.trace.moment import Moment
 if TYPE_CHECKING:
     from teachvm.app.survey import SurveyView
     from teachvm.trace.events import EventLog
-    from teachvm.trace.fork import Fork
+    from teachvm.trace.futures import Fork
     from teachvm.trace.timeline import Timeline
     from teachvm.world.world import World
 
@@ -30,7 +30,7 @@ class Snapshot:
         self.focus = focus
         self.at: Moment = timeline.position
         self.frontier: Moment = timeline.frontier
-        self.forks: tuple[Fork, ...] = tuple(timeline.forks)
+        self.forks: tuple[Fork, ...] = timeline.forks
         self.cycles = world.recorder.clock.cycles
         self._values = {
             path: (thing.STATE, values)

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from teachvm.trace.checkpoints import Checkpoints
-from teachvm.trace.cost import CHECKPOINT_SPACING, Meter
+from teachvm.trace.cost import CHECKPOINT_SPACING
 from teachvm.trace.events import Event
-from teachvm.trace.fork import Fork
+from teachvm.trace.execution import ASKED_CYCLES, ASKED_EVERY, NOWHERE, ORIGIN, Execution
+from teachvm.trace.futures import Fork
 from teachvm.trace.moment import START, Moment
 from teachvm.trace.recorder import PhaseReached
 from teachvm.trace.subject import Input, Subject
-
-LONGEST_BURST = 1 << 14
-"""Most compiled instructions before somebody is asked whether to go on: a few milliseconds."""
-
-ASKED_CYCLES = 1 << 12
-"""Cycles after which it is asked earlier: one repeated string instruction can take as long as many units."""
-
-ASKED_EVERY = 64
-"""Units between two questions whether to go on; half as many may be executed one by one in a burst."""
-
-ORIGIN = -1
-"""Number of the checkpoint that holds the beginning as it was before anything came from outside."""
-
-NOWHERE: frozenset[int] = frozenset()
 
 
 class Outcome(Enum):
@@ -39,28 +24,25 @@ class Outcome(Enum):
     PAUSED = "paused"
 
 
-class Timeline:
+class Timeline(Execution):
     """The only thing that may move a world through time.
 
     Positions are moments. At phase 0 the world can go on directly; inside a unit it was stopped to be looked at, and
     going on means executing the unit again from its beginning.
+
+    Attributes:
+        frontier: The latest moment of this way through time that was seen.
     """
 
     def __init__(self, subject: Subject, spacing: int = CHECKPOINT_SPACING) -> None:
-        self._subject = subject
-        self._recorder = subject.recorder
-        self._clock = subject.recorder.clock
-        self._log = subject.recorder.log
-        self._checkpoints = Checkpoints(subject.registry, subject.memories, self._log)
-        self._meter = Meter(spacing)
-        self._inputs: dict[int, list[Input]] = {}
-        self._input_numbers: list[int] = []
+        """Stand at the beginning.
+
+        Args:
+            subject: What is moved.
+            spacing: Cost of execution between two checkpoints.
+        """
+        super().__init__(subject, spacing)
         self.frontier = START
-        self.forks: list[Fork] = []
-        self._checkpoints.take(ORIGIN)
-        self.applying = False
-        """Something that came from outside is changing the world just now."""
-        self._keep()
 
     @property
     def position(self) -> Moment:
@@ -75,7 +57,12 @@ class Timeline:
     @property
     def inputs(self) -> tuple[tuple[int, Input], ...]:
         """What came from outside, with the instruction boundary it came at, in order."""
-        return tuple((number, given) for number in sorted(self._inputs) for given in self._inputs[number])
+        return self._futures.log
+
+    @property
+    def forks(self) -> tuple[Fork, ...]:
+        """The futures that were left behind, oldest first."""
+        return tuple(self._futures.forks)
 
     def digest(self) -> str:
         """Fingerprint of all state at this position; equal states give equal digests in every process."""
@@ -262,12 +249,11 @@ class Timeline:
         if self._clock.phase:
             self.seek(Moment(self._clock.n))
         now = self._clock.n
-        if self.frontier > Moment(now):
-            self._fork(now)
+        if self.frontier > Moment(now) or self._futures.next_after(now) is not None:
+            self._leave(now)
             self._checkpoints.drop_after(now)
             self._log.truncate(Moment(now))
-        self._inputs.setdefault(now, []).append(given)
-        self._input_numbers = sorted(self._inputs)
+        self._futures.add(now, given)
         self._apply(now, given)
         self.frontier = Moment(now)
         self._checkpoints.take(now)
@@ -278,110 +264,53 @@ class Timeline:
         Raises:
             ValueError: Nothing like it came there.
         """
-        if given not in self._inputs.get(number, ()):
+        if given not in self._futures.at(number):
             raise ValueError(f"nothing like that came at {number}")
         self.seek(Moment(number))
-        self._fork(number)
+        self._leave(number)
+        self._before(number)
+        self._futures.withdraw(number, given)
+        self._come_to(number)
+
+    def take_up(self, fork: Fork) -> None:
+        """Go to where a future that was left behind branches off, and let what came in it come again from there on.
+
+        The present future is left behind in its place. What was seen of the other one is not known until it is executed
+        again; it lies ahead as far as `fork.frontier`.
+
+        Raises:
+            ValueError: There is no such fork.
+        """
+        if fork not in self._futures.forks:
+            raise ValueError("no such future was left behind")
+        number = self._futures.parting(fork)
+        if number is None:
+            self._futures.take_up(fork)
+            return
+        self.seek(Moment(number))
+        self._leave(number)
+        self._before(number)
+        self._futures.take_up(fork)
+        self._come_to(number)
+
+    def _leave(self, now: int) -> None:
+        """Keep in mind what lies after the present boundary, and forget it."""
+        frontier = max([self.frontier, *(Moment(number) for number, _ in self._futures.log[-1:])])
+        self._futures.leave(Moment(now), self._clock.cycles, frontier, self._log.cycles_at(frontier))
+
+    def _before(self, number: int) -> None:
+        """Return to before what came at a boundary came, and forget all from there on."""
         self._restore(self._checkpoints.nearest(number - 1))
         self._checkpoints.drop_after(number - 1)
         self._log.truncate(self._clock.now)
-        here = self._inputs[number]
-        del here[len(here) - 1 - here[::-1].index(given)]
+
+    def _come_to(self, number: int) -> None:
+        """Come to a boundary again, now that other things come there."""
         if not number:
             self._restore(ORIGIN)
         self._advance_to(number)
         self.frontier = self._clock.now
         self._checkpoints.take(self._clock.n)
-
-    def _fork(self, now: int) -> None:
-        """Keep in mind what lay after the present boundary, and forget it."""
-        later, until = tuple(pair for pair in self.inputs if pair[0] > now), self._log.cycles_at(self.frontier)
-        self.forks.append(Fork(Moment(now), later, self.frontier, self._clock.cycles, until))
-        self._inputs = {number: given for number, given in self._inputs.items() if number <= now}
-        self._input_numbers = sorted(self._inputs)
-
-    # ---- inside --------------------------------------------------------------------------------
-
-    def _advance(self, limit: int, barriers: frozenset[int] | None = NOWHERE, *, asks: bool = False) -> int:
-        """Complete at least one unit, and fast at most `limit`; returns how many, 0 when nothing can run any more.
-
-        Somebody may ask after each unit that records facts (`asks`); `barriers` are as in `run`.
-        """
-        if limit > 1 and barriers is not None:
-            number = self._clock.n
-            place = bisect_right(self._input_numbers, number)
-            if place < len(self._input_numbers):
-                limit = min(limit, self._input_numbers[place] - number)
-            units, phases = self._clock.units, self._clock.phases
-            done = self._subject.burst(min(limit, LONGEST_BURST), barriers, 0 if asks else ASKED_EVERY // 2)
-            if done:
-                self._meter.burst(done, self._clock.units - units, self._clock.phases - phases)
-                self._arrived()
-                return done
-        return 1 if self._unit() else 0
-
-    def _unit(self) -> bool:
-        clock = self._clock
-        before, cycles = clock.n, clock.cycles
-        if not self._subject.unit():
-            return False
-        if clock.n == before:
-            return False
-        self._meter.unit(clock.last_phases, clock.cycles - cycles)
-        self._arrived()
-        return True
-
-    def _arrived(self) -> None:
-        """The world came to an instruction boundary."""
-        self._apply(self._clock.n)
-        if self._meter.due and not self._clock.phase:
-            self._keep()
-
-    def _keep(self) -> None:
-        self._meter.kept(self._checkpoints.take(self._clock.n))
-
-    def _advance_to(self, number: int) -> None:
-        """Execute up to an instruction boundary somebody wants to look at.
-
-        The last stretch before it gets checkpoints at a half, a quarter, an eighth of its length: who goes on
-        backwards from there finds one close by, at every step.
-        """
-        clock = self._clock
-        mark = (clock.n + number) // 2
-        while clock.n < number and self._advance((mark if mark > clock.n else number) - clock.n):
-            if clock.n < mark or clock.phase:
-                continue
-            left = number - clock.n
-            if self._meter.worth(left, clock.n - self._checkpoints.nearest(clock.n)):
-                self._checkpoints.take_dense(clock.n)
-                self._meter.since = 0.0
-                mark = clock.n + max(left // 2, 1)
-            else:
-                mark = number
-
-    def _to_boundary(self) -> None:
-        number = self._clock.n
-        if self._clock.phase:
-            self._restore(self._checkpoints.nearest(number))
-            self._advance_to(number)
-            self._checkpoints.take_dense(number)
-
-    def _to_boundary_kept(self) -> None:
-        """Keep a checkpoint at the boundary of the present unit, then leave the position as it is."""
-        if not self._clock.phase:
-            self._checkpoints.take_dense(self._clock.n)
-
-    def _restore(self, number: int) -> None:
-        self._meter.kept(self._checkpoints.restore(number))
-        if number == ORIGIN:
-            self._apply(self._clock.n)
-
-    def _apply(self, number: int, given: Input | None = None) -> None:
-        """Let come what came from outside at a boundary, or just this."""
-        self.applying = True
-        for each in self._inputs.get(number, ()) if given is None else (given,):
-            each.apply(self._subject)
-        self.applying = False
 
 
 def _any(event: Event) -> bool:

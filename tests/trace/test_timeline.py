@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teachvm.machine.memory import Memory
 from teachvm.trace import checkpoints, events
+from teachvm.trace.execution import ORIGIN
+from teachvm.trace.futures import MOST_FORKS
 from teachvm.trace.moment import START, Moment
 from teachvm.trace.pages import PageHistory
 from teachvm.trace.subject import Subject
-from teachvm.trace.timeline import ORIGIN, Outcome, Timeline
+from teachvm.trace.timeline import Outcome, Timeline
 from tests.trace.mixer import Mixer, Noticed, Reseed
 
 
@@ -242,6 +244,103 @@ def test_what_is_withdrawn_was_never_there(at: int) -> None:
     assert timeline.forks[-1].at == Moment(at)
     timeline.seek(START)
     assert not timeline.inputs
+
+
+WAYS = st.lists(st.tuples(st.integers(0, 300), st.integers(1, 2**31 - 1), st.integers(0, 200)), min_size=1, max_size=5)
+
+
+@given(st.integers(0, 2**31 - 1), WAYS, st.data())
+@settings(max_examples=30)
+def test_a_future_that_is_taken_up_comes_again_as_it_was(
+    seed: int, ways: list[tuple[int, int, int]], data: st.DataObject
+) -> None:
+    timeline = Timeline(Mixer(seed), spacing=40)
+    timeline.run(350)
+    for at, by, onwards in ways:
+        timeline.seek(Moment(at))
+        timeline.inject(Pushed(by))
+        timeline.run(onwards)
+    for _ in range(2):
+        if not timeline.forks:
+            return
+        fork = data.draw(st.sampled_from(timeline.forks))
+        left, end = timeline.inputs, timeline.frontier
+        timeline.take_up(fork)
+        assert timeline.inputs == fork.inputs
+        assert fork not in timeline.forks
+        timeline.seek(fork.frontier)
+        again = Timeline(Mixer(seed), spacing=10**9)
+        for number, came in fork.inputs:
+            again.seek(Moment(number))
+            again.inject(came)
+        again.seek(timeline.position)
+        assert timeline.digest() == again.digest()
+        (back,) = [each for each in timeline.forks if each.inputs == left]
+        assert back.frontier >= end
+        middle = Moment(data.draw(st.integers(0, timeline.position.n)))
+        timeline.seek(middle)
+        again.seek(middle)
+        assert timeline.digest() == again.digest()
+
+
+def test_the_way_that_is_left_can_be_taken_up_in_turn_and_nothing_of_the_past_is_executed_twice_into_the_log() -> None:
+    timeline = Timeline(Mixer(5), spacing=50)
+    timeline.run(500)
+    plain, events = timeline.digest(), len(timeline._log)
+    timeline.seek(Moment(200))
+    timeline.inject(Pushed(9))
+    timeline.run(100)
+    other = timeline.digest()
+    (fork,) = timeline.forks
+    assert (fork.at, fork.frontier, fork.inputs) == (Moment(200), Moment(500), ())
+    timeline.take_up(fork)
+    assert timeline.position == timeline.frontier == Moment(200)
+    timeline.run(300)
+    assert timeline.digest() == plain
+    assert len(timeline._log) == events
+    (fork,) = timeline.forks
+    assert (fork.at, fork.frontier, fork.inputs) == (Moment(200), Moment(300), ((200, Pushed(9)),))
+    timeline.take_up(fork)
+    timeline.run(100)
+    assert timeline.digest() == other
+    with pytest.raises(ValueError, match="no such future"):
+        timeline.take_up(fork)
+
+
+def test_what_is_still_to_come_of_a_future_is_left_behind_when_it_is_changed_on_the_way() -> None:
+    timeline = Timeline(Mixer(5), spacing=50)
+    timeline.run(100)
+    timeline.inject(Pushed(1))
+    timeline.run(100)
+    timeline.inject(Pushed(2))
+    timeline.seek(Moment(50))
+    timeline.inject(Pushed(3))
+    timeline.take_up(timeline.forks[0])
+    timeline.run(20)
+    timeline.inject(Pushed(4))
+    assert timeline.inputs == ((70, Pushed(4)),)
+    assert timeline.forks[-1].inputs == ((100, Pushed(1)), (200, Pushed(2)))
+    assert timeline.forks[-1].frontier == Moment(200)
+
+
+def test_what_is_done_again_as_it_was_is_no_other_future() -> None:
+    timeline = Timeline(Mixer(5), spacing=50)
+    timeline.inject(Pushed(9))
+    timeline.run(50)
+    timeline.withdraw(0, Pushed(9))
+    assert len(timeline.forks) == 1
+    timeline.inject(Pushed(9))
+    assert not timeline.forks
+
+
+def test_only_the_latest_futures_are_kept_in_mind() -> None:
+    timeline = Timeline(Mixer(5), spacing=50)
+    for by in range(MOST_FORKS + 5):
+        timeline.seek(START)
+        timeline.inject(Pushed(by))
+        timeline.run(3)
+    assert len(timeline.forks) == MOST_FORKS
+    assert timeline.forks[-1].inputs[-1] == (0, Pushed(MOST_FORKS + 3))
 
 
 def test_an_input_at_the_beginning_holds_wherever_time_goes_back_to(monkeypatch: pytest.MonkeyPatch) -> None:

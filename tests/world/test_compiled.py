@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from teachvm.cli.benchmarks import programs
 from teachvm.trace.events import Event
+from teachvm.trace.execution import ASKED_EVERY
 from teachvm.trace.moment import Moment
-from teachvm.trace.timeline import ASKED_EVERY, Timeline
+from teachvm.trace.timeline import Timeline
 from teachvm.vmm.events import InstructionInterpreted
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm

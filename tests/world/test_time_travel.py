@@ -162,6 +162,6 @@ def test_a_fork_keeps_what_came_from_outside_in_the_future_left_behind() -> None
     subject.inject(ConsoleTyped("alpha", b"early"))
     (fork,) = subject.forks
     assert fork.at == Moment(1_000)
-    assert fork.inputs == ((2_000, late),)
+    assert fork.inputs == ((2_000, late),)  # all that came in it, and nothing came before
     assert fork.frontier == frontier
     assert subject.inputs == ((1_000, ConsoleTyped("alpha", b"early")),)
