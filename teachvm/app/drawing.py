@@ -171,12 +171,16 @@ class Notch(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """A future that was left behind: it branched off at a cycle and moment, and was seen up to others."""
+    """A future that was left behind: it branched off at a cycle and moment, and was seen up to others.
+
+    `came` says in a few words what came from outside in it, from there on; empty if nothing did.
+    """
 
     start: int
     stop: int
     at: Moment
     until: Moment
+    came: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from teachvm.lesson.anchors import compile_anchor
 from teachvm.lesson.expressions import ExpressionError, NoValueError
 from teachvm.lesson.journey import Ending, Journey
 from teachvm.lesson.reading import WorldScope
-from teachvm.trace.timeline import Timeline
+from teachvm.trace.moment import Moment
+from teachvm.trace.timeline import Outcome, Timeline
 from teachvm.world.world import World
 
 LONGEST = 1 << 40
@@ -86,6 +87,35 @@ class Way:
         if arrival.ending is Ending.REACHED:
             return Notice(f"{self._text}: reached at moment {arrival.at}.")
         return Notice(f"{arrival.text}.")
+
+    def give_up(self) -> None:
+        """Stay."""
+
+
+class Again:
+    """A future that was taken up, executed again as far as it had been seen; stopped, it can be gone on in."""
+
+    def __init__(self, timeline: Timeline, end: Moment) -> None:
+        self._timeline = timeline
+        self._end = end
+        self._start = timeline.position
+
+    @property
+    def progress(self) -> str:
+        """How far it has come."""
+        here = count(self._timeline.position.n)
+        return f"Taking this future up again: at instruction {here} of {count(self._end.n)} … Esc stops."
+
+    def advance(self, keep_going: Callable[[], bool]) -> Notice | None:
+        """Run on."""
+        timeline, left = self._timeline, self._end.n - self._timeline.position.n
+        if left > 0 and timeline.run(left, keep_going=keep_going) is Outcome.PAUSED:
+            return None
+        timeline.seek(self._end)
+        return Notice(
+            f"You are in the future again that parts at instruction {count(self._start.n)}, as far as it was seen. "
+            "The one you came from is left behind now, and can be taken up in turn."
+        )
 
     def give_up(self) -> None:
         """Stay."""

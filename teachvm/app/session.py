@@ -11,7 +11,7 @@ from teachvm.app.chronicle import chronicle_of
 from teachvm.app.comparison import Comparison
 from teachvm.app.control import Control, Direction, Notice
 from teachvm.app.edits import EditError
-from teachvm.app.errands import Errand, ErrandError
+from teachvm.app.errands import Again, Errand, ErrandError
 from teachvm.app.focus import Focus
 from teachvm.app.notation import count, plural
 from teachvm.app.presentation import CardView
@@ -327,13 +327,23 @@ class Session(ABC):
         self._forked()
         self._tell_left(known)
 
+    def take_up(self, number: int) -> None:
+        """Go on in a future that was left behind, by its place among them; `work` executes it again."""
+        forks = self.control.timeline.forks
+        if number in range(len(forks)):
+            self.stop()
+            self.control.take_up(forks[number])
+            self._forked()
+            self._set_out(lambda: Again(self.control.timeline, forks[number].frontier))
+
     def _tell_left(self, known: Moment) -> None:
         """Say what part of a known future was left behind."""
         left = known.n - self.position.n
         if left > 0:
             self.control.notice = Notice(
                 f"You changed the past: {plural(left, 'instruction')} seen before {'is' if left == 1 else 'are'} "
-                "left behind, and the machine goes on from here in another way. The timeline shows where."
+                "left behind, and the machine goes on from here in another way. A click on the timeline's dashed line "
+                "leads back."
             )
 
     # ---- changing values -----------------------------------------------------------------------

@@ -130,6 +130,28 @@ def test_undo_takes_an_edit_back_as_if_it_had_never_been_and_redo_makes_it_again
     assert to_the_end(control) == "c" * 40
 
 
+def test_a_future_with_its_edits_is_taken_up_and_is_what_a_recording_holds(control: Control, tmp_path: Path) -> None:
+    go_to(control, "work")
+    memory(control, "letter", "7a")
+    assert to_the_end(control) == "z" * 40
+    end, digest = control.position, control.timeline.digest()
+    control.seek(Moment(0))
+    register(control, "EBX", "1")
+    assert to_the_end(control) == "a" * 40
+    assert [edits.described(edit) for _, edit in control.edits] == ["EBX = 0000 0001"]
+    control.take_up(control.timeline.forks[-1])
+    control.seek(end)
+    assert control.timeline.digest() == digest
+    assert [edits.described(edit) for _, edit in control.edits] == ["[0001 1004] = 0000 007a"]
+    save(tmp_path / "recording.json", control.world, control.timeline, tmp_path)
+    _, _, replay = open_recording(tmp_path / "recording.json").replay()
+    while replay.advance():
+        pass
+    assert replay.digest == digest
+    control.undo()
+    assert to_the_end(control) == "a" * 40
+
+
 def test_an_edit_at_the_first_moment_can_be_undone(control: Control) -> None:
     start = control.timeline.digest()
     register(control, "EAX", "1234")

@@ -123,3 +123,34 @@ def test_esc_gives_a_search_up_where_it_was_asked(session: LessonSession) -> Non
     session.stop()
     assert not session.running
     assert session.position == end
+
+
+def test_a_future_taken_up_is_executed_again_and_esc_leaves_it_where_it_came_to(session: LessonSession) -> None:
+    session.run_until("at('print')")
+    finish(session)
+    end, digest = session.position, session.control.timeline.digest()
+    session.seek(Moment(3))
+    session.edit(Editable("register", "ESI", "alpha"), "77")
+    left = session.position
+    assert left == Moment(3)
+    session.take_up(0)
+    assert "in the future again that parts at instruction 3" in finish(session)
+    assert (session.position, session.control.timeline.digest()) == (end, digest)
+    session.take_up(0)
+    finish(session)
+    assert session.position == left
+    session.take_up(0)
+    assert session.work(lambda: False)
+    assert session.notice is not None
+    assert "Esc stops" in session.notice.text
+    session.stop()
+    assert left <= session.position < end
+    session.start()
+    finish_run(session)
+    session.seek(end)
+    assert session.control.timeline.digest() == digest
+
+
+def finish_run(session: LessonSession) -> None:
+    while session.work(lambda: True):
+        pass

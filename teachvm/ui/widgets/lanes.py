@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QSizePolicy
+from PySide6.QtWidgets import QMenu, QSizePolicy
 
 from teachvm.app.notation import count, plural
 from teachvm.app.presentation import Branch, Lane, LanesView, Notch, Stretch, Tip
@@ -27,6 +28,8 @@ BRANCH_ROWS, BRANCH_STEP = 3, 5.0
 """Futures drawn one below the other before the next one is drawn over the first."""
 MOST = 3000
 """Stretches painted at once; a wider span is not offered."""
+TAKE = "take-up"
+"""Action of a future's spot; its number follows."""
 BAR = 0.85
 """Opacity of a bar."""
 CROWDED = 2.0
@@ -38,9 +41,10 @@ CROWD = 0.55
 
 
 class Lanes(Canvas):
-    """Paints a `LanesView`; `sought` carries the moment of a click, a drag or a key."""
+    """Paints a `LanesView`; `sought` carries the moment of a click, a drag or a key, `taken` the number of a future."""
 
     sought = Signal(object)
+    taken = Signal(int)
     fills = True
 
     def __init__(self, look: Look, name: str = "lanes") -> None:
@@ -242,8 +246,12 @@ class Lanes(Canvas):
                 self._marks.append(Area(x - 3, y - 3, 6, 6, "dim", radius=3))
             if end <= width - RIGHT:
                 self._marks.append(Wire(((stop, y - 3), (stop, y + 3)), "dim", 1.5))
-            tip = Tip("A future left behind", _branch_words(branch))
-            self._spots.append(Spot(begin, y - 4, stop - begin, 8, tip, name=f"left behind: {_branch_words(branch)}"))
+            tip, said = (
+                Tip("A future left behind", f"{branch_words(branch)}: click to take it up"),
+                branch_words(branch),
+            )
+            spot = Spot(begin, y - 4, stop - begin, 8, tip, action=f"{TAKE} {number}", name=f"left behind: {said}")
+            self._spots.append(spot)
 
     def _axis(self, width: float, height: float) -> None:
         y = height - AXIS + 4
@@ -280,6 +288,10 @@ class Lanes(Canvas):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Go to the moment under the pointer; the strip below moves the window."""
+        spot = self.spot_at(event.position())
+        if spot is not None and spot.action.startswith(TAKE):
+            self.futures_menu([int(spot.action.removeprefix(TAKE))]).popup(event.globalPosition().toPoint())
+            return
         if event.button() != Qt.MouseButton.LeftButton:
             return
         _, y = self.to_layout(event.position())
@@ -291,6 +303,7 @@ class Lanes(Canvas):
         if self._dragging:
             self._drag(event.position())
         else:
+            super().mouseMoveEvent(event)
             self.setCursor(Qt.CursorShape.PointingHandCursor)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -311,6 +324,20 @@ class Lanes(Canvas):
         moment = notch.at if notch else self.moment_at(min(self.cycle_at(x), self._view.frontier))
         if moment is not None:
             self.sought.emit(moment)
+
+    def futures_menu(self, numbers: Sequence[int]) -> QMenu:
+        """Offers to take up futures that were left behind, by their numbers."""
+        menu = QMenu(self)
+        menu.setObjectName("futures-menu")
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        for number in numbers:
+            action = menu.addAction(f"Take up this future: {branch_words(self._view.branches[number])}")
+            action.triggered.connect(lambda _checked=False, chosen=number: self.taken.emit(chosen))
+        return menu
+
+    def all_futures(self) -> QMenu:
+        """The same for all of them, the latest first."""
+        return self.futures_menu(list(reversed(range(len(self._view.branches)))))
 
     def _near(self, notch: Notch, x: float) -> bool:
         return abs(self._x(notch.cycle, self.width() / self.look.zoom) - x) < 6
@@ -358,8 +385,7 @@ def _cycle(notch: Notch) -> int:
     return notch.cycle
 
 
-def _branch_words(branch: Branch) -> str:
-    return (
-        f"something came from outside at instruction {count(branch.at.n)}; what had been seen until instruction "
-        f"{count(branch.until.n)} is no longer what comes"
-    )
+def branch_words(branch: Branch) -> str:
+    """Which future it is, in a few words."""
+    came = f", with {branch.came}" if branch.came else ""
+    return f"from instruction {count(branch.at.n)}, seen until {count(branch.until.n)}{came}"

@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QVBoxLayout
 
 from teachvm.app.keys import KEY_BY_ACTION
+from teachvm.app.notation import count
 from teachvm.app.presentation import CardView, LanesView
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
@@ -21,9 +22,13 @@ HEAD = 34
 
 
 class TimelineDock(QFrame):
-    """Shows the timeline card's `LanesView` along the whole window; `sought` carries moments."""
+    """Shows the timeline card's `LanesView` along the whole window.
+
+    `sought` carries moments, `taken` the number of a future to take up.
+    """
 
     sought = Signal(object)
+    taken = Signal(int)
 
     def __init__(self, look: Look, actions: Actions) -> None:
         super().__init__()
@@ -35,6 +40,8 @@ class TimelineDock(QFrame):
         self.lanes = Lanes(look, "timeline-lanes")
         self.lanes.setAccessibleName("Timeline: left and right go from trap to trap")
         self.lanes.sought.connect(self.sought)
+        self.lanes.taken.connect(self.taken)
+        self.futures = self._futures(look)
         self._links = [self._link(look, actions, name) for name in ("previous-trap", "next-trap")]
         self._zooms = (
             IconButton(look, "timeline-zoom-out", "minus", "Show more time (minus, when the timeline has the focus)"),
@@ -45,7 +52,7 @@ class TimelineDock(QFrame):
         self._head = QHBoxLayout()
         self._head.setSpacing(0)
         self._head.addWidget(self.title, 1)
-        for button in (*self._links, *self._zooms):
+        for button in (self.futures, *self._links, *self._zooms):
             self._head.addWidget(button)
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 1, 0, 4)
@@ -54,6 +61,19 @@ class TimelineDock(QFrame):
         rows.addWidget(self.lanes, 1)
         look.changed.connect(self._restyle)
         self._restyle()
+
+    def _futures(self, look: Look) -> QToolButton:
+        """The keyboard's way to the futures that were left behind."""
+        button = QToolButton()
+        button.setObjectName("timeline-futures")
+        button.setToolTip("Futures that were left behind when the past was changed: take one up again")
+        button.clicked.connect(self._show_futures)
+        button.hide()
+        look.dress(button, fonts.SMALL)
+        return button
+
+    def _show_futures(self) -> None:
+        self.lanes.all_futures().popup(self.futures.mapToGlobal(self.futures.rect().bottomLeft()))
 
     @staticmethod
     def _link(look: Look, actions: Actions, name: str) -> QToolButton:
@@ -74,6 +94,10 @@ class TimelineDock(QFrame):
         for block in view.body:
             if isinstance(block, LanesView):
                 self.lanes.show_block(block)
+                said = f"Left behind: {count(len(block.branches))}"
+                self.futures.setText(said)
+                self.futures.setAccessibleName(f"{said}. Take a future up again")
+                self.futures.setVisible(bool(block.branches))
                 self._set_height()
 
     def set_low(self, low: bool) -> None:

@@ -79,6 +79,7 @@ class LessonPage(QWidget):
         self.panel.sized.connect(self._set_memory)
         self.stage.changed.connect(self._stage_changed)
         self.dock.sought.connect(self._seek)
+        self.dock.taken.connect(self._take_up)
         self.until.asked.connect(self._run_until)
 
     def _lay_out(self) -> None:
@@ -212,6 +213,11 @@ class LessonPage(QWidget):
     def _seek(self, moment: object) -> None:
         if self.bridge is not None:
             self.bridge.seek(moment)  # type: ignore[arg-type]  # Qt's signals carry objects; this one a Moment
+
+    def _take_up(self, future: int) -> None:
+        bridge = self.bridge
+        if bridge is not None:
+            bridge.change(lambda: bridge.session.take_up(future))
 
     def _type(self, guest: str, text: str) -> None:
         if self.bridge is not None:
