@@ -88,8 +88,7 @@ def save(path: Path, world: World, timeline: Timeline, folder: Path | None) -> N
     """Write what happened up to the present moment as a recording.
 
     Raises:
-        RecordingError: It cannot be recorded.
-        OSError: It cannot be written.
+        RecordingError: It cannot be recorded, or not be written.
     """
     files: dict[str, bytes] = {}
     try:
@@ -100,4 +99,7 @@ def save(path: Path, world: World, timeline: Timeline, folder: Path | None) -> N
     text = record(world, timeline, files, __version__).text()
     if len(text) > MOST_BYTES:
         raise RecordingError(f"this would be larger than a recording may be, {MOST_BYTES >> 20} MiB")
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RecordingError(f"it cannot be written: {error.strerror or error}") from error

@@ -190,7 +190,7 @@ class Session(ABC):
         """Write everything up to here as a recording; the notice says what came of it."""
         try:
             recordings.save(path, self.control.world, self.control.timeline, self._folder)
-        except (RecordingError, OSError) as error:
+        except RecordingError as error:
             self.control.notice = Notice(f"The recording could not be saved: {error}.", failure=True)
         else:
             self.control.notice = Notice(f"Saved as {path.name}. `teachvm {path.name}` opens it, here or elsewhere.")

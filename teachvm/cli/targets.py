@@ -54,6 +54,7 @@ def lesson_or_guest(word: str) -> Lesson | GuestTarget:
     except CommandError as error:
         if guest is not None:
             return guest
+        _refuse_devices(word)
         if Path(word).suffix or "/" in word:
             raise CommandError(f"{word}: there is no such file") from error
         if near := did_you_mean(word, GUESTS):
@@ -78,14 +79,24 @@ def guest_target(word: str) -> GuestTarget:
     if guest is not None:
         return guest
     path = Path(word)
-    if path.is_dir():
+    if word and path.is_dir():
         raise CommandError(f"{word} is a folder; give the file of a guest, or one of {', '.join(GUESTS)}")
-    if path.exists():
-        raise CommandError(f"{word} is no plain file that could be read as a guest")
+    _refuse_devices(word)
     if path.suffix or "/" in word:
         raise CommandError(f"{word}: there is no such file")
     near = did_you_mean(word, GUESTS) or f"; guests are {', '.join(GUESTS)}, or the path of a file"
     raise CommandError(f"there is no guest {quoted(word)}{near}")
+
+
+def _refuse_devices(word: str) -> None:
+    """A pipe or a device would be read for ever, and a link in a circle leads nowhere."""
+    path = Path(word)
+    try:
+        there = not path.is_dir() and (path.exists() or path.is_symlink())
+    except (OSError, ValueError):
+        return
+    if there:
+        raise CommandError(f"{word} is no plain file that could be read as a guest")
 
 
 def _guest(word: str) -> GuestTarget | None:
@@ -97,6 +108,8 @@ def _guest(word: str) -> GuestTarget | None:
     try:
         if path.suffix != LESSON_SUFFIX and path.is_file():
             real = path.resolve()
+            if not real.name.isprintable():
+                raise CommandError(f"{word!r}: a guest's file needs a name that can be printed; rename it")
             return GuestTarget(real.name, real.parent)
     except (OSError, ValueError):
         return None

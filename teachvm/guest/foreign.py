@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import struct
 from enum import Enum
 from typing import Final
 
@@ -18,6 +20,12 @@ DEFAULT_LOAD: Final = 0x1_0000
 SAMPLE_BYTES: Final = 4096
 BOOT_SECTOR: Final = 512
 BOOT_SIGNATURE: Final = b"\x55\xaa"
+UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How text in UTF-16 begins; as code, an undefined opcode."""
+DOS_HEADER_BYTES: Final = 64
+PE_OFFSET: Final = 0x3C
+"""Where a Windows program says where its own header is. Source: Microsoft PE format, "MS-DOS stub"."""
+MACH_O: Final = tuple(bytes.fromhex(magic) for magic in ("cefaedfe", "cffaedfe", "feedface", "feedfacf"))
 
 
 class Format(Enum):
@@ -40,6 +48,7 @@ def format_of(content: bytes) -> Format:
 
 def _is_text(sample: bytes) -> bool:
     """Whether bytes are text: printable, no control characters but blanks."""
+    sample = sample.removeprefix(codecs.BOM_UTF8)
     text = sample.decode("utf-8", errors="ignore")
     lost = len(sample) - len(text.encode())
     return lost < 4 and all(character.isprintable() or character in "\t\r\n\f" for character in text)
@@ -58,6 +67,7 @@ def image(name: str, content: bytes, load_at: int = 0) -> Image:
     """
     if not content:
         raise GuestError(f"{name} is empty: there is nothing to run")
+    _refuse_other_systems(name, content)
     kind = format_of(content)
     header = multiboot.find(content)
     if header is not None:
@@ -77,6 +87,18 @@ def image(name: str, content: bytes, load_at: int = 0) -> Image:
     if len(content) >= BOOT_SECTOR and content[BOOT_SECTOR - 2 : BOOT_SECTOR] == BOOT_SIGNATURE:
         raise GuestError(f"{name} is a boot sector, which starts in real mode; only protected mode is there")
     return _one(name, load_at or DEFAULT_LOAD, content, len(content), load_at or DEFAULT_LOAD, Boot.INFO)
+
+
+def _refuse_other_systems(name: str, content: bytes) -> None:
+    """Files that would be taken for a flat binary, and are known to be none."""
+    if content.startswith(UTF_16):
+        raise GuestError(f"{name} is text in UTF-16: save it as UTF-8")
+    other = "macOS (Mach-O)" if content.startswith(MACH_O) else ""
+    if content.startswith(b"MZ") and len(content) >= DOS_HEADER_BYTES:
+        (at,) = struct.unpack_from("<I", content, PE_OFFSET)
+        other = "Windows (PE)" if content[at : at + 4] == b"PE\0\0" else ""
+    if other:
+        raise GuestError(f"{name} is a program for {other}; a guest is a static ELF32 file for i386 or a flat binary")
 
 
 def _one(name: str, phys: int, content: bytes, size: int, entry: int, boot: Boot) -> Image:

@@ -314,7 +314,7 @@ class _Assemblies:
             made = self._made.get((folder, name))
             if made is not None and all(files.read(part) == content for part, content in made[1].items()):
                 return made[0]
-            source = files.read(name).decode("utf-8", errors="replace")
+            source = files.read(name).decode("utf-8-sig", errors="replace")
         except ResolveError as error:
             raise GuestError(str(error)) from error
         assembly = assemble(source, name, files)

@@ -102,8 +102,10 @@ def load_by_addresses(name: str, content: bytes, header: Header) -> Load:
     if header_at < phys or start < 0:
         raise GuestError(f"{name}: its multiboot header says it begins before the file does")
     size = len(content) - start if not end else end - phys
-    if size <= 0 or start + size > len(content):
-        raise GuestError(f"{name}: its multiboot header wants {max(size, 0)} bytes loaded, the file has fewer")
+    if size <= 0:
+        raise GuestError(f"{name}: its multiboot header says it ends at {end:#x}, before it begins ({phys:#x})")
+    if start + size > len(content):
+        raise GuestError(f"{name}: its multiboot header wants {size} bytes loaded, the file has fewer")
     whole = max(size, bss_end - phys) if bss_end else size
     if phys + whole > 1 << 32:
         raise GuestError(f"{name}: its multiboot header reaches beyond 4 GiB")

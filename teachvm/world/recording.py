@@ -93,7 +93,7 @@ class Recording(_Part):
     """
 
     format: Literal["teachvm-recording"] = "teachvm-recording"
-    version: int = FORMAT
+    version: Annotated[int, Field(strict=True, ge=1, le=FORMAT)] = FORMAT
     made_by: Annotated[str, Field(max_length=80)]
     spec: WorldSpec
     files: Annotated[dict[FileName, bytes], Field(max_length=MOST_FILES)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from teachvm.host.costs import COST_BY_KEY
 from teachvm.vmm.techniques import Choice, Paging, ShadowPolicy, Technique
 
 MIB = 1 << 20
@@ -104,10 +105,13 @@ def check(spec: WorldSpec) -> None:
     """Refuse what cannot be built.
 
     Raises:
-        SpecError: Too much memory, names used twice, or techniques that cannot share one host.
+        SpecError: Too much memory, names used twice, unknown costs, or techniques that cannot share one host.
     """
     host = spec.host
     _check_names(host)
+    for key, _ in host.costs:
+        if key not in COST_BY_KEY:
+            raise SpecError(f"no cost is called '{key}'; there are {', '.join(COST_BY_KEY)}")
     if not host.vms:
         raise SpecError(f"host '{host.name}' has no guest; give it at least one entry under vms")
     if len(host.vms) > MAX_VMS:

@@ -1,3 +1,5 @@
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,22 @@ def test_what_is_no_guest_is_said_before_any_window_opens(
         assert (done.code, done.out) == (code, "")
         assert said in done.err
         assert "Traceback" not in done.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names and links as only Unix has them")
+def test_what_could_not_be_read_to_an_end_is_said_to_be_no_file(
+    teachvm: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    for name, target in (("loop", "loop"), ("endless", "/dev/zero"), ("gone", "nowhere")):
+        Path(name).symlink_to(target)
+    Path("two\nlines.asm").write_text("hlt\n", encoding="utf-8")
+    for command in ("lab", "run"):
+        for name in ("pipe", "loop", "endless", "gone"):
+            done = teachvm(command, name)
+            assert (done.code, done.err) == (4, f"teachvm: {name} is no plain file that could be read as a guest\n")
+        assert teachvm(command, "two\nlines.asm").err.startswith(r"teachvm: 'two\nlines.asm': a guest's file needs")
 
 
 @pytest.mark.parametrize(

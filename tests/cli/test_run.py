@@ -266,3 +266,9 @@ def test_exits_cost_what_they_did_in_a_year(teachvm: Command) -> None:
 
     assert cycles("2005") > cycles("2006") > cycles("2013")
     assert "there are 2005, 2006, 2013" in teachvm("run", "tinyos", "--exits", "1999").err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_a_recording_that_does_not_fit_on_the_disk_is_named(teachvm: Command, guest: Callable[[str], str]) -> None:
+    done = teachvm("run", guest(HEAD + "    cli\n    hlt\n"), "--record", "/dev/full")
+    assert (done.code, done.err) == (4, "teachvm: /dev/full: it cannot be written: No space left on device\n")

@@ -1,5 +1,6 @@
 """Guests in formats nobody here invented: told apart by content, run, or refused with one clear line."""
 
+import codecs
 import random
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ def test_formats_are_told_apart_by_content_not_by_name() -> None:
     assert format_of(flat()) is Format.FLAT
     assert format_of(KLUDGE.encode()) is Format.SOURCE
     assert format_of("; äöü\nnop\n".encode()) is Format.SOURCE
+    assert format_of(b"\xef\xbb\xbforg 0x10000\r\nhlt\r\n") is Format.SOURCE
 
 
 @pytest.mark.parametrize("technique", BUILT, ids=lambda each: each.value)
@@ -97,13 +99,25 @@ def test_the_multiboot_information_tells_memory_and_where_it_is() -> None:
         (flat(KLUDGE.replace("0x00010003", "0x00010007")), "video mode"),
         (flat(KLUDGE.replace("0x00010003", "0x00010013")), "nobody knows"),
         (bytes(510) + b"\x55\xaa", "boot sector"),
+        ("org 0x10000\nhlt\n".encode("utf-16"), "UTF-16: save it as UTF-8"),
+        (b"MZ" + bytes(58) + b"\x80\0\0\0" + bytes(64) + b"PE\0\0" + bytes(200), "for Windows"),
+        (b"\xce\xfa\xed\xfe" + bytes(24), "for macOS"),
         (flat(KLUDGE.replace("image_end + 0x2000, start", "image_end, 0x50")), "outside what is loaded"),
+        (flat(KLUDGE.replace("image_end, image_end", "2, image_end")), "ends at 0x2, before it begins"),
     ],
 )
 def test_what_cannot_run_is_refused_in_one_line(content: bytes, said: str) -> None:
     with pytest.raises(GuestError, match=said) as refused:
         foreign.image("guest", content)
     assert "\n" not in str(refused.value)
+
+
+def test_a_byte_order_mark_of_an_editor_is_no_part_of_a_source(tmp_path: Path) -> None:
+    (tmp_path / "part.inc").write_bytes(codecs.BOM_UTF8 + b"ten equ 10\r\n")
+    (tmp_path / "marked.asm").write_bytes(
+        codecs.BOM_UTF8 + b'org 0x10000\r\n%include "part.inc"\r\nmov al, ten\r\nhlt\r\n'
+    )
+    assert build("marked.asm", folder=tmp_path).segments == ((0x1_0000, b"\xb0\x0a\xf4"),)
 
 
 def test_a_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:

@@ -116,6 +116,9 @@ def changed(*path: str | int) -> Callable[[dict[str, Any], Any], None]:
     ("change", "value", "said"),
     [
         (changed("version"), 2, "newer teachvm"),
+        (changed("version"), 0, "version"),
+        (changed("version"), "2", "version"),
+        (changed("spec", "host", "costs"), [["magic", 5]], "no cost is called 'magic'"),
         (changed("files", "../evil.asm"), "", "no name of a file"),
         (changed("files", "/etc/passwd"), "", "no name of a file"),
         (changed("files", "a\\b.asm"), "", "no name of a file"),

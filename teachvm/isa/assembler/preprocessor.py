@@ -288,7 +288,7 @@ class Preprocessor:
         data = read_file(self._resolver, tokens[0], limits.SOURCE_BYTES)
         name = tokens[0].data.decode()
         try:
-            text = data.decode()
+            text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise error_at(tokens[0], f"'{name}' is not text in UTF-8") from None
         step = f"in '{name}', included at {row[0].file}:{row[0].line}"
