@@ -64,9 +64,8 @@ class BareGuest:
         if through:
             try:
                 done = 0 if self.cpu.tiers is None else self.cpu.tiers.run_through(limit, self)
-            except CpuStopped as stop:
-                self._fail(stop)
-                return 0
+            except CpuStopped:
+                return 0  # the next turn finds it stopped, and says why
             self._look_whether_off()
             return done
         count = self.host.machine.burst(limit, barriers)

@@ -197,10 +197,17 @@ class Host:
 
     def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
         """Let the running tenant complete instructions that nothing interrupts; see `Tenant.burst`."""
-        tenant = self._running
-        done = 0 if tenant is None else tenant.burst(limit, barriers, through=through)
-        if tenant is not None and done:
-            tenant.stalled = 0
+        tenant, clock = self._running, self.clock
+        if tenant is None:
+            return 0
+        before = clock.n
+        try:
+            done = tenant.burst(limit, barriers, through=through)
+        finally:
+            if clock.n != before:
+                tenant.stalled = 0
+        if clock.phase and self.machine.cpu.stopped is None:
+            tenant.stalled += 1  # left half-way: its last turn completed nothing
         return done
 
     def _dispatch(self) -> Tenant | None:

@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teachvm.cli.benchmarks import programs
+from teachvm.machine.events import ExceptionRaised
 from teachvm.trace.events import Event
 from teachvm.trace.execution import ASKED_EVERY
 from teachvm.trace.moment import Moment
 from teachvm.trace.timeline import Timeline
-from teachvm.vmm.events import InstructionInterpreted
+from teachvm.vmm.events import InstructionInterpreted, VmmEntered
 from teachvm.vmm.techniques import Technique
 from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
@@ -98,6 +99,24 @@ def test_system_calls_and_strings_between_compiled_code_record_the_same(stops: l
         assert slow.position == quick.position
         assert slow.digest() == quick.digest()
     assert recorded(slow) == recorded(quick)
+
+
+@pytest.mark.parametrize("which", WORLDS, ids=lambda which: f"{which[0].value}-{which[1]}")
+def test_a_boundary_and_a_trap_are_the_same_come_to_in_one_go_or_one_by_one(which: tuple[Technique, int]) -> None:
+    steps = made(*which, "hello", compiled=True)
+    for number in range(1, 20):
+        steps.run(1)
+        assert steps.digest() == arrived(which, Moment(number)).digest(), number
+    leaps = made(*which, "hello", compiled=True)
+    for _ in range(8):
+        leaps.run(1_000, stop_when=lambda event: isinstance(event, VmmEntered | ExceptionRaised))
+        assert leaps.digest() == arrived(which, leaps.position).digest(), leaps.position
+
+
+def arrived(which: tuple[Technique, int], moment: Moment) -> Timeline:
+    timeline = made(*which, "hello", compiled=True)
+    timeline.seek(moment)
+    return timeline
 
 
 def test_a_barrier_is_asked_about_each_time_it_is_come_to() -> None:
