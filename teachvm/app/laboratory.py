@@ -217,6 +217,37 @@ class Laboratory(Session):
         if mib * MIB != first.memory_bytes:
             self._rebuild(wished)
 
+    def reload(self) -> None:
+        """A file of the guest was saved: read it again, and begin again; a guest with a mistake changes nothing.
+
+        What runs stop at stays where its label is now.
+        """
+        self.stop()
+        world, focus = self.control.world, self.control.focus
+        old = next(iter(world.guests.values())).symbols.kernel
+        self._rebuild(world.spec)
+        if self.control.world is world:
+            said = self.notice.text if self.notice is not None else ""
+            self.control.notice = Notice(
+                f"{said}. The guest is as it was; save it again when it is mended.", failure=True
+            )
+            return
+        new = next(iter(self.control.world.guests.values())).symbols.kernel
+
+        def moved(linear: int) -> int:
+            return new.assembly.symbols.get(old.label_at(linear) or "", linear)
+
+        self.look(
+            replace(
+                focus,
+                code="",
+                memory=None if focus.memory is None else moved(focus.memory),
+                breakpoints=frozenset(moved(each) for each in focus.breakpoints),
+                watchpoints=tuple(replace(point, linear=moved(point.linear)) for point in focus.watchpoints),
+            )
+        )
+        self.control.notice = Notice(f"{self.guest} was saved: it is read again, and begins again.")
+
     def step(self, grain: Grain) -> None:
         """Go forward by a grain; the code card follows the guest again."""
         self._follow()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from teachvm.app import page_tables, telling
@@ -11,6 +12,7 @@ from teachvm.app.control import Direction, Notice
 from teachvm.app.flow import Flow, Waiting
 from teachvm.app.rail import HeaderView, RailView
 from teachvm.app.session import Session
+from teachvm.lesson.folder import LESSON_FILE
 from teachvm.lesson.model import Lesson
 from teachvm.lesson.progress import LessonRun, Stage
 from teachvm.trace.grain import Grain
@@ -50,6 +52,10 @@ class LessonSession(Session):
         self.go_to_beat(self.run.beat)
 
     # ---- looking -------------------------------------------------------------------------------
+
+    def files(self) -> tuple[Path, ...]:
+        """The lesson itself, and its guests' own files."""
+        return (self.lesson.folder / LESSON_FILE, *super().files())
 
     @property
     def title(self) -> str:

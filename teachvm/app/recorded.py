@@ -69,6 +69,10 @@ class Recorded(Laboratory):
         end = self.opened.recording.end
         self._set_out(lambda: Replaying(replay, Moment(end.n, end.phase).n))
 
+    def files(self) -> tuple[Path, ...]:
+        """None: what is in a recording stays."""
+        return ()
+
     @property
     def title(self) -> str:
         """The file's name."""

@@ -84,16 +84,26 @@ def open_recording(path: Path) -> Opened:
     return Opened(parse(path.read_bytes()))
 
 
+def guest_files(world: World, folder: Path | None) -> dict[str, bytes]:
+    """The guests' own files as they are now, by their names in their folder.
+
+    Raises:
+        GuestError, AsmError: One is gone, or is no guest any more.
+    """
+    files: dict[str, bytes] = {}
+    for vm in world.spec.host.vms:
+        files |= library.files_of(vm.guest, [(program.name, program.arg) for program in vm.programs], folder)
+    return files
+
+
 def save(path: Path, world: World, timeline: Timeline, folder: Path | None) -> None:
     """Write what happened up to the present moment as a recording.
 
     Raises:
         RecordingError: It cannot be recorded, or not be written.
     """
-    files: dict[str, bytes] = {}
     try:
-        for vm in world.spec.host.vms:
-            files |= library.files_of(vm.guest, [(program.name, program.arg) for program in vm.programs], folder)
+        files = guest_files(world, folder)
     except (GuestError, AsmError) as error:
         raise RecordingError(f"a guest's file has changed since it was opened: {error}") from error
     text = record(world, timeline, files, __version__).text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from teachvm.app import edits, errands, page_tables, recordings
@@ -20,6 +21,7 @@ from teachvm.app.rail import HeaderView, TechniqueView
 from teachvm.app.scene import scene_of
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.survey import Measuring, why_not
+from teachvm.app.techniques import technique_view
 from teachvm.app.wording import Editable
 from teachvm.guest.image import GuestError
 from teachvm.guest.library import Folder
@@ -56,6 +58,7 @@ class Session(ABC):
         """
         self._spec = spec
         self._folder = folder
+        self._files: tuple[str, ...] = ()
         self.control = Control(spec, lambda asked: build(asked, folder))
         self._comparison: Comparison | None = None
         self._errand: Errand | None = None
@@ -98,6 +101,13 @@ class Session(ABC):
             view = self._cards[card] = present(card, now, self.control.before())
         return view
 
+    def files(self) -> tuple[Path, ...]:
+        """The guests' own files on disk; while there is a mistake in one, those it was made of before."""
+        if self._folder is not None:
+            with suppress(GuestError, AsmError):
+                self._files = tuple(recordings.guest_files(self.control.world, self._folder))
+        return tuple(self._folder / name for name in self._files) if self._folder is not None else ()
+
     @property
     @abstractmethod
     def title(self) -> str:
@@ -114,15 +124,7 @@ class Session(ABC):
 
     def techniques(self) -> tuple[TechniqueView, ...]:
         """Every technique, and why one cannot be chosen."""
-        return tuple(self._technique_view(each) for each in Technique)
-
-    def _technique_view(self, technique: Technique) -> TechniqueView:
-        why = ""
-        if technique is Technique.BARE_METAL and len(self._spec.host.vms) > 1:
-            why = "Several guests share this host; bare metal runs one operating system."
-        if not why and technique is not Technique.EMULATION and self.control.world.foreign:
-            why = "This guest is code for another processor; only emulation can run it."
-        return TechniqueView(technique.value, technique.short_label, technique.label, not why, why)
+        return tuple(technique_view(each, self.control.world) for each in Technique)
 
     # ---- moving --------------------------------------------------------------------------------
 
@@ -269,7 +271,7 @@ class Session(ABC):
 
         The notice says so when that is not possible; everything then stays as it was.
         """
-        view = self._technique_view(technique)
+        view = technique_view(technique, self.control.world)
         if not view.available:
             self.control.notice = Notice(view.why, failure=True)
             return
@@ -302,7 +304,8 @@ class Session(ABC):
         try:
             self.control.rebuild(spec)
         except (SpecError, GuestError, AsmError) as error:
-            self.control.notice = Notice(str(error), failure=True)
+            first, *more = str(error).splitlines()
+            self.control.notice = Notice(first + f" … and {count(len(more))} more" * bool(more), failure=True)
             return
         self._rebuilt()
 

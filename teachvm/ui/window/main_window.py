@@ -27,7 +27,7 @@ from teachvm.ui.window.header import Header
 from teachvm.ui.window.key_sheet import KeySheet
 from teachvm.ui.window.lesson_page import LessonPage
 from teachvm.ui.window.library import Library
-from teachvm.ui.window.opening import CannotOpenError, LessonWatcher, open_guest, open_session
+from teachvm.ui.window.opening import CannotOpenError, FileWatcher, open_guest, open_session
 from teachvm.ui.window.presenter import NotesWindow, PressedKey
 from teachvm.vmm.techniques import Technique
 
@@ -68,7 +68,7 @@ class MainWindow(QWidget):
         rows.setSpacing(0)
         for widget in (self.header, self.notice, self.pages):
             rows.addWidget(widget)
-        self._watcher = LessonWatcher(self)
+        self._watcher = FileWatcher(self)
         self._save_soon = QTimer(self, singleShot=True, interval=SAVE_AFTER_MS)
         self._connect()
         self._bind()
@@ -196,7 +196,7 @@ class MainWindow(QWidget):
         self.pages.setCurrentWidget(self.page)
         self.header.set_lesson(True)
         self.setWindowTitle(f"{session.title} — teachvm")
-        self._watcher.watch(path)
+        self._watcher.watch(session.files())
         if self.lesson is not None:
             self._keep(last_lesson=self.lesson.lesson.id)
         (self.page.rail if self.page.rail_wanted and self.lesson else self.page.stage).setFocus()
@@ -205,15 +205,19 @@ class MainWindow(QWidget):
         self.opened.emit()
 
     def reload(self) -> None:
-        """The lesson's file was saved: read it again and stay at the same beat; a broken one changes nothing."""
-        path, lesson = self.lesson_path, self.lesson
-        if path is None or lesson is None:
-            return
-        self._watcher.watch(path)
-        self._save_progress()
-        maximised, beat = self.page.stage.maximised, lesson.run.beat
-        if self.open_lesson(str(path), beat=beat) and maximised:
-            self.page.stage.maximise(maximised)
+        """A file of what is open was saved: read it again; a broken one changes nothing.
+
+        A lesson stays at the same beat, a guest in the laboratory begins again.
+        """
+        path, lesson, laboratory = self.lesson_path, self.lesson, self.page.laboratory
+        if path is not None and lesson is not None:
+            self._save_progress()
+            maximised, beat = self.page.stage.maximised, lesson.run.beat
+            if self.open_lesson(str(path), beat=beat) and maximised:
+                self.page.stage.maximise(maximised)
+        elif laboratory is not None and self.bridge is not None:
+            self.bridge.change(laboratory.reload)
+            self._watcher.watch(laboratory.files())
 
     def _leave(self) -> None:
         """Stop the open lesson and keep its progress."""

@@ -1,7 +1,8 @@
-"""Opening a lesson: from what a person typed to a session, or to one line that says why not; and watching its file."""
+"""Opening a lesson: from what a person typed to a session, or to one line that says why not; and watching its files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from teachvm.app.recordings import is_recording
 from teachvm.guest.image import GuestError
 from teachvm.isa.assembler.errors import AsmError
 from teachvm.lesson.catalogue import UnknownLessonError, find
-from teachvm.lesson.folder import LESSON_FILE
 from teachvm.lesson.loader import load
 from teachvm.lesson.problems import LessonError
 from teachvm.world.recording import RecordingError
@@ -85,26 +85,52 @@ def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
-class LessonWatcher(QObject):
-    """Watches the open lesson's file; `saved` says that it was written and has settled."""
+class FileWatcher(QObject):
+    """Watches the files of what is open; `saved` says that one of them was written, and they have settled."""
 
     saved = Signal()
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self._files = QFileSystemWatcher(self)
+        self._stamps: dict[Path, tuple[int, int] | None] = {}
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
-        self._settle.timeout.connect(self.saved)
+        self._settle.timeout.connect(self.look)
         self._files.fileChanged.connect(lambda _path: self._settle.start())
+        self._files.directoryChanged.connect(lambda _path: self._settle.start())
 
-    def watch(self, path: Path | None) -> None:
-        """Watch another lesson, or none; an editor that replaces the file needs it watched anew."""
-        old = self._files.files()
+    def watch(self, files: Iterable[Path]) -> None:
+        """Watch these files, and no others."""
+        old = [*self._files.files(), *self._files.directories()]
         if old:
             self._files.removePaths(old)
-        if path is not None:
-            file = path / LESSON_FILE if path.is_dir() else path
-            if file.is_file():
-                self._files.addPath(str(file))
+        self._settle.stop()
+        self._stamps = {file: _stamp(file) for file in files}
+        self._listen()
+
+    def look(self) -> None:
+        """Say it if a file is another one than it was; one that is gone for the moment is waited for."""
+        now = {file: _stamp(file) for file in self._stamps}
+        changed = any(stamp is not None and stamp != self._stamps[file] for file, stamp in now.items())
+        self._stamps = {file: stamp or self._stamps[file] for file, stamp in now.items()}
+        self._listen()
+        if changed:
+            self.saved.emit()
+
+    def _listen(self) -> None:
+        """Editors replace a file, which is then no longer the one that was watched: its folder is watched too."""
+        watched = {*self._files.files(), *self._files.directories()}
+        wanted = {str(place) for file in self._stamps for place in (file, file.parent) if place.exists()} - watched
+        if wanted:
+            self._files.addPaths(sorted(wanted))
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """When a file was written and how long it is; None if there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size

@@ -189,3 +189,21 @@ def test_a_lesson_that_disappears_while_it_is_open_is_said_and_stays_open(opener
     window.actions_by_name["step"].trigger()
     settle(window)
     assert where(window) > Moment(0)
+
+
+def test_a_guest_saved_beside_its_open_lesson_is_read_again_at_the_same_beat(
+    opener: Opener, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window = opener(FOR_EVER)
+    guest = tmp_path / "bad" / "guest.asm"
+    source, before = guest.read_text(encoding="ascii"), window.bridge
+    with qtbot.waitSignal(window._watcher.saved, timeout=PATIENCE_MS):
+        guest.write_text(source.replace("inc eax", "icn eax"), encoding="ascii")
+    settle(window)
+    assert "guest.asm:3:" in window.notice.text.text()
+    assert window.bridge is before
+    with qtbot.waitSignal(window._watcher.saved, timeout=PATIENCE_MS):
+        guest.write_text(source.replace("inc eax", "dec eax"), encoding="ascii")
+    settle(window)
+    assert window.bridge is not before
+    assert not window.notice.isVisible()

@@ -6,20 +6,22 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QListWidget, QTableView, QWidget
+from pytestqt.qtbot import QtBot
 
 from teachvm.app.headless import Wishes
 from teachvm.app.laboratory import Laboratory
 from teachvm.app.twin import twin
-from teachvm.isa.operands import EAX, FS
+from teachvm.isa.operands import EAX, EBX, FS
 from teachvm.trace.moment import START
 from teachvm.ui.widgets.canvas import Canvas
 from teachvm.ui.widgets.field_editor import FieldEditor
 from teachvm.ui.window.main_window import MainWindow
 from teachvm.vmm.techniques import Technique
-from tests.app.laboratory import folder_with
+from tests.app.laboratory import SOURCE, folder_with
 from tests.guest.kernels import elf
 from tests.ui.checks import problems
 from tests.ui.window.conftest import settle
+from tests.ui.window.test_window import PATIENCE_MS
 
 
 @pytest.fixture
@@ -314,3 +316,84 @@ def test_how_shadow_tables_are_kept_in_step_is_chosen_in_the_header(window: Main
     settle(window)
     assert not drop.isVisible()
     assert problems(window) == []
+
+
+def saved(window: MainWindow, file: Path, content: str, qtbot: QtBot) -> None:
+    """Save a file as an editor does, and wait until the window has heard of it."""
+    with qtbot.waitSignal(window._watcher.saved, timeout=PATIENCE_MS):
+        file.write_text(content, encoding="utf-8")
+    settle(window)
+
+
+def test_a_saved_source_is_read_again_and_begins_again_with_its_breakpoints_where_their_labels_are(
+    lab: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    file = tmp_path / "mine.asm"
+    write(lab, "work", "break")
+    write(lab, "rare", "watch")
+    run(lab)
+    old = session(lab).place("work")
+    saved(lab, file, SOURCE.replace("finished:", "    mov ebx, 0x77\nfinished:").replace("'a'", "'b'"), qtbot)
+    assert session(lab).position == START
+    assert "mine.asm was saved" in lab.page.banner.text.text()
+    assert session(lab).place("work") == old + 5
+    assert rows(lab.page.panel.stops)[0].startswith("work  before")
+    run(lab)
+    assert session(lab).scene.name_at(session(lab).scene.linear_eip) == "work"
+    for _ in range(2):
+        lab.page.panel.remove.click()
+        settle(lab)
+    run(lab)
+    world = session(lab).control.world
+    assert world.console("mine") == "b" * 40
+    assert session(lab).scene.state.regs[EBX] == 0x77
+    assert problems(lab) == []
+
+
+def test_a_source_that_does_not_assemble_is_one_line_and_the_old_machine_stays_usable(
+    lab: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    run(lab)
+    before, world = session(lab).position, session(lab).control.world
+    saved(lab, tmp_path / "mine.asm", SOURCE.replace("loop", "lopo").replace("dec", "dce"), qtbot)
+    said = lab.page.banner.text.text()
+    assert "mine.asm:11:5:" in said
+    assert "… and 1 more" in said
+    assert "The guest is as it was" in said
+    assert "\n" not in said
+    assert (session(lab).position, session(lab).control.world) == (before, world)
+    lab.actions_by_name["back-instruction"].trigger()
+    settle(lab)
+    assert session(lab).position < before
+    saved(lab, tmp_path / "mine.asm", SOURCE, qtbot)
+    assert session(lab).position == START
+    assert "read again" in lab.page.banner.text.text()
+
+
+def test_an_included_file_and_a_file_that_is_replaced_are_noticed_too(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    (tmp_path / "letters.inc").write_text("LETTER equ 'q'\n", encoding="utf-8")
+    folder_with(tmp_path, SOURCE.replace("bits 32", '%include "letters.inc"\nbits 32').replace("'a'", "LETTER"))
+    assert window.open_laboratory("mine.asm", tmp_path)
+    settle(window)
+    with qtbot.waitSignal(window._watcher.saved, timeout=PATIENCE_MS):
+        (tmp_path / "new").write_text("LETTER equ 'r'\n", encoding="utf-8")
+        (tmp_path / "new").replace(tmp_path / "letters.inc")
+    settle(window)
+    run(window)
+    assert session(window).control.world.console("mine") == "r" * 40
+    saved(window, tmp_path / "letters.inc", "LETTER equ 's'\n", qtbot)
+    run(window)
+    assert session(window).control.world.console("mine") == "s" * 40
+
+
+def test_a_kernel_that_is_linked_anew_is_loaded_again(window: MainWindow, tmp_path: Path, qtbot: QtBot) -> None:
+    (tmp_path / "kernel.bin").write_bytes(bytes.fromhex("b061e6e9e6f4f4"))
+    assert window.open_laboratory("kernel.bin", tmp_path)
+    settle(window)
+    with qtbot.waitSignal(window._watcher.saved, timeout=PATIENCE_MS):
+        (tmp_path / "kernel.bin").write_bytes(bytes.fromhex("b062e6e9b063e6e9e6f4f4"))
+    settle(window)
+    run(window)
+    assert session(window).control.world.console("kernel") == "bc"
