@@ -244,8 +244,17 @@ class Control(Standing):
         )
         if outcome in (Outcome.ENDED, Outcome.REACHED):
             self.running = None
+            if self.position.phase and not self._to_trap:
+                self._settle()
             self._tell(outcome)
             self._tell_watch()
+
+    def _settle(self) -> None:
+        """A resume that is the last thing of its unit is the boundary behind it: there values can be changed."""
+        here, eip, done = self.position, self._next_instruction(), self._completed()
+        self.timeline.run(1)
+        if (self._next_instruction(), self._completed()) != (eip, done):
+            self.timeline.seek(here)
 
     def _backward(self) -> None:
         floor = Moment(max(0, self.timeline.position.n - (SEARCH_UNITS if self._to_trap else BACK_UNITS)))

@@ -365,7 +365,10 @@ class Session(ABC):
         except EditError as error:
             self.control.notice = Notice(str(error), failure=True)
             return False
+        inside = self.position.phase > 0
         self._inject(edit)
+        if inside:
+            self.control.notice = Notice("A value changes between two instructions: this is where that one begins.")
         return True
 
     def undo_edit(self) -> None:

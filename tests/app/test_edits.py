@@ -329,9 +329,17 @@ touched: dd 5
 def segmented(folder: Path, technique: Technique) -> Control:
     control = controlled(folder, technique, SEGMENTED)
     go_to(control, "here")
-    if control.position.phase:
+    if control.position.phase:  # translated code: the VMM goes on with an instruction in the same unit
+        assert technique is Technique.BINARY_TRANSLATION
         control.step(Grain.INSTRUCTION)
     return control
+
+
+def test_an_edit_at_a_breakpoint_behind_a_trap_leaves_the_guest_at_the_breakpoint(tmp_path: Path) -> None:
+    control = segmented(tmp_path, TRAP)
+    assert not control.position.phase
+    register(control, "ESI", "7")
+    assert evaluate("eip", scene(control)) == evaluate("here", scene(control))
 
 
 @pytest.mark.parametrize("selector", ["30", "c"])

@@ -9,6 +9,7 @@ import pytest
 from teachvm.app.control import Direction
 from teachvm.app.lesson_session import LessonSession
 from teachvm.app.wording import Editable
+from teachvm.trace.grain import Grain
 from teachvm.trace.moment import Moment
 from teachvm.vmm.events import VmmEntered
 from tests.app.lessons import ready
@@ -149,6 +150,17 @@ def test_a_future_taken_up_is_executed_again_and_esc_leaves_it_where_it_came_to(
     finish_run(session)
     session.seek(end)
     assert session.control.timeline.digest() == digest
+
+
+def test_an_edit_inside_an_instruction_says_that_it_is_made_where_that_begins(session: LessonSession) -> None:
+    session.step(Grain.TRAP)
+    while not session.position.phase:
+        session.step(Grain.TRAP)
+    at = session.position
+    assert session.edit(Editable("register", "ESI", "alpha"), "77")
+    assert session.position == Moment(at.n)
+    assert session.notice is not None
+    assert "where that one begins" in session.notice.text
 
 
 def finish_run(session: LessonSession) -> None:
