@@ -66,8 +66,6 @@ class Laboratory(Session):
             place="Laboratory",
             pagings=page_tables.pagings(self.control.world),
             paging=page_tables.paging(self.control.world),
-            shadows=page_tables.shadows(self.control.world),
-            shadow=page_tables.shadow(self.control.world),
         )
 
     @property

@@ -85,10 +85,8 @@ class LessonSession(Session):
             ),
             techniques=self.techniques(),
             technique=self.technique.value,
-            pagings=page_tables.pagings(world),
-            paging=page_tables.paging(world),
-            shadows=page_tables.shadows(world) if shown else (),
-            shadow=page_tables.shadow(world) if shown else "",
+            pagings=page_tables.pagings(world, policies=shown),
+            paging=page_tables.paging(world, policies=shown),
         )
 
     def saved(self) -> dict[str, Any]:

@@ -348,13 +348,17 @@ class TableRow:
 
 @dataclass(frozen=True, slots=True)
 class TableView:
-    """Rows under columns; `follow` keeps the last row in sight (a log); `empty` is said when there is no row."""
+    """Rows under columns; `follow` keeps the last row in sight (a log); `empty` is said when there is no row.
+
+    A `whole` one insists on room for every row.
+    """
 
     columns: tuple[Column, ...]
     rows: Sequence[TableRow]
     follow: bool = False
     empty: str = ""
     title: str = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,8 +120,7 @@ class TechniqueView:
 class HeaderView:
     """Where the student is: lesson, beats (done, now, ahead), technique; who translates, where that can be chosen.
 
-    `place` says where the student is without a lesson; `shadows` are the ways to keep shadow tables in step, where
-    those are on the stage.
+    `place` says where the student is without a lesson.
     """
 
     number: str = ""
@@ -132,8 +131,6 @@ class HeaderView:
     place: str = ""
     pagings: tuple[TechniqueView, ...] = ()
     paging: str = ""
-    shadows: tuple[TechniqueView, ...] = ()
-    shadow: str = ""
 
 
 @dataclass(frozen=True, slots=True)

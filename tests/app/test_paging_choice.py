@@ -19,9 +19,8 @@ def laboratory(technique: Technique) -> Laboratory:
 def test_the_guest_goes_on_where_it_is_with_other_tables() -> None:
     session = laboratory(Technique.HARDWARE_ASSIST)
     session.control.seek(Moment(2_000))
-    assert [each.id for each in session.header().pagings] == ["shadow", "nested", "nested-cached"]
-    assert session.header().paging == "shadow"
-    for name in ("nested", "nested-cached", "shadow", "nested-cached"):
+    assert session.header().paging == "caching"
+    for name in ("nested", "nested-cached", "caching", "nested-cached"):
         session.set_paging(name)
         assert session.header().paging == name
         assert session.control.position == Moment(2_000)
@@ -30,11 +29,11 @@ def test_the_guest_goes_on_where_it_is_with_other_tables() -> None:
     session.control.timeline.run(6_000)
     assert engine.walker.cache_hits
     session.reset()
-    assert session.header().paging == "shadow"
+    assert session.header().paging == "caching"
 
 
 def test_a_technique_without_the_choice_shows_no_switch() -> None:
-    for technique in (Technique.BARE_METAL, Technique.TRAP_AND_EMULATE, Technique.EMULATION):
+    for technique in (Technique.BARE_METAL, Technique.EMULATION):
         view = laboratory(technique).header()
         assert (view.pagings, view.paging) == ((), "")
 
@@ -43,34 +42,39 @@ def test_shadow_tables_are_kept_in_step_another_way_from_here_on() -> None:
     for technique in (Technique.TRAP_AND_EMULATE, Technique.BINARY_TRANSLATION, Technique.PARAVIRTUAL):
         session = laboratory(technique)
         session.control.seek(Moment(4_000))
-        assert [each.id for each in session.header().shadows] == ["noncaching", "caching", "unsync"]
-        assert session.header().shadow == "caching"
+        assert [each.id for each in session.header().pagings] == ["noncaching", "caching", "unsync"]
+        assert session.header().paging == "caching"
         for name in ("unsync", "noncaching", "caching", "unsync"):
             session.set_paging(name)
-            assert session.header().shadow == name
+            assert session.header().paging == name
             assert session.control.position == Moment(4_000)
         session.control.seek(Moment(6_000))
         session.control.seek(Moment(3_000))
-        assert session.header().shadow == "caching", "before it was chosen"
+        assert session.header().paging == "caching", "before it was chosen"
         session.control.seek(Moment(5_000))
-        assert session.header().shadow == "unsync"
+        assert session.header().paging == "unsync"
         session.reset()
-        assert session.header().shadow == "caching"
+        assert session.header().paging == "caching"
 
 
-def test_where_no_shadow_tables_translate_there_is_nothing_to_keep_in_step() -> None:
-    for technique in (Technique.BARE_METAL, Technique.EMULATION):
-        assert laboratory(technique).header().shadows == ()
+def test_under_hardware_assist_one_switch_leads_to_every_way_and_back() -> None:
     session = laboratory(Technique.HARDWARE_ASSIST)
-    assert session.header().shadow == "caching"
-    session.set_paging("nested")
-    assert (session.header().shadows, session.header().shadow) == ((), "")
-    session.set_paging("unsync")
-    assert session.header().paging == "nested", "no position of any switch then"
+    session.control.seek(Moment(2_000))
+    names = [each.id for each in session.header().pagings]
+    assert names == ["noncaching", "caching", "unsync", "nested", "nested-cached"]
+    for name in ("nested", "unsync", "nested-cached", "caching", "noncaching", "nested"):
+        session.set_paging(name)
+        assert session.header().paging == name
+        assert session.control.position == Moment(2_000)
+    session.control.timeline.run(500)
 
 
-def test_a_lesson_offers_it_only_beside_the_card_that_shows_it(tmp_path: Path) -> None:
+def test_a_lesson_offers_ways_to_keep_tables_in_step_only_beside_the_card_that_shows_them(tmp_path: Path) -> None:
     body = """## One\n\n```{{show}}\ncards: [{cards}]\n```\n\nText.\n"""
     for cards, offered in (("guest-code", 0), ("guest-code, shadow-tables", 3)):
         session = ready(tmp_path / cards[-4:], body.format(cards=cards))
-        assert len(session.header().shadows) == offered
+        assert len(session.header().pagings) == offered
+    session = ready(tmp_path / "assisted", body.format(cards="guest-code"), technique="hardware-assist")
+    assert [each.id for each in session.header().pagings] == ["shadow", "nested", "nested-cached"]
+    session.set_paging("nested")
+    assert session.header().paging == "nested"

@@ -128,7 +128,7 @@ def _registers(scene: Scene, stale: tuple[bool, ...]) -> TableView:
         reach = f"{hex32(held.base)}+{hex32(held.limit)}" if held.present else "null"
         cells += [Cell(f"{held.selector:04x} {reach}", "vmm" if held != segment else "dim", tip=_HELD)] if shows else []
         rows.append(TableRow(name, (*cells, Cell(""))))
-    return TableView(tuple(columns), tuple(rows), title="Registers")
+    return TableView(tuple(columns), tuple(rows), title="Registers", whole=True)
 
 
 def _kept(scene: Scene, stale: tuple[bool, ...]) -> NoteView:

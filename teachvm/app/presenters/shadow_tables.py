@@ -24,7 +24,7 @@ COLUMNS: Final = (
     Column(
         "gVA", 9, code=True, tip=Tip("gVA", "The guest-virtual page both entries translate. A click shows its walk.")
     ),
-    Column("Guest’s entry", 19, code=True, tip=Tip("Guest’s entry", "Frame and flags in the guest’s own table.")),
+    Column("Guest’s entry", 17, code=True, tip=Tip("Guest’s entry", "Frame and flags in the guest’s own table.")),
     Column("Shadow entry", 17, code=True, tip=Tip("Shadow entry", "What the hardware walks: host-physical.", SOURCE)),
     Column("Why they differ", 20, stretch=True),
 )
@@ -116,24 +116,29 @@ def _row(scene: Scene, linear: int, at: int, gfn: int, *, new: bool) -> TableRow
     guest = walk.pte if walk.pte is not None else walk.pde
     gpa, hpa, paged = gfn << paging.PAGE_SHIFT, entry & paging.FRAME, walk.directory is not None
     now = walk.gpa & paging.FRAME
-    own = f"{hex32(now)} {entry_bits(guest)}" if guest & paging.P else entry_bits(guest)
+    own = f"{hex32(now)} {_flags(guest)}" if guest & paging.P else "not present"
     stale = _stale(scene, walk, gfn) if paged else ""
     why, tip = (stale, _STALE) if stale else _difference(scene, entry, guest, gfn, paged=paged)
     link = Walked(linear)
     cells = (
         Cell(hex32(linear), value=linear, link=link),
         Cell(own if paged else "no paging yet", value=now if paged else gpa, link=link),
-        Cell(f"{hex32(hpa)} {entry_bits(entry)}", "vmm", value=hpa, link=link),
+        Cell(f"{hex32(hpa)} {_flags(entry)}", "vmm", value=hpa, link=link),
         Cell(why, "trap" if stale else "dim", tip=tip, link=link),
     )
     lit: Role | None = "trap" if stale else "now" if new else None
     return TableRow(f"{at:x}", cells, lit)
 
 
+def _flags(entry: int) -> str:
+    """The flags of an entry that is present, but for that."""
+    return entry_bits(entry).removeprefix("P ")
+
+
 def _stale(scene: Scene, walk: GuestWalk, gfn: int) -> str:
     """What the guest's tables say otherwise than when the entry was made; empty if they do not."""
     if walk.error(write=False, user=False, wp=scene.mode.wp) is not None:
-        return "stale: the guest’s is not present"
+        return "stale: not present"
     return "" if walk.gpa >> paging.PAGE_SHIFT == gfn else f"stale: maps gPA {hex32(gfn << paging.PAGE_SHIFT)}"
 
 
@@ -142,9 +147,9 @@ def _difference(scene: Scene, entry: int, guest: int, gfn: int, *, paged: bool) 
     if entry & paging.RW or (paged and not guest & paging.RW):
         return "only the frame", None
     if gfn in dict(scene.snapshot.state(f"{scene.vm}.memory").traced):
-        return "read-only: traced", _TRACED
+        return "traced: read-only", _TRACED
     waits = paged and not guest & paging.D
-    return ("read-only: D waits for a write" if waits else "read-only until the next write"), _CLEAN
+    return ("D waits for a write" if waits else "read-only for now"), _CLEAN
 
 
 # ---- the guest's tables -----------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ QToolButton[segment="true"]:focus { background: $hover; border-bottom: 2px solid
 QToolButton[segment="last"] { border: none; border-radius: 0; padding: ${p4}px ${p9}px; }
 QToolButton[segment="last"]:checked { color: $text; background: $nowTint; }
 QToolButton[segment="last"]:focus { background: $hover; border-bottom: 2px solid $now; }
-QFrame#technique, QFrame#paging, QFrame#shadow { border: 1px solid $line; border-radius: ${p8}px; background: $card; }
+QFrame#technique, QFrame#paging { border: 1px solid $line; border-radius: ${p8}px; background: $card; }
 
 QPushButton { background: $card2; color: $text; border: 1px solid $line; border-radius: ${p8}px;
   padding: ${p7}px ${p14}px; }

@@ -253,6 +253,8 @@ class Table(QWidget):
 
     def least_height(self) -> float:
         """Room for the heading and a few rows, in layout pixels."""
+        if self._view.whole:
+            return self.most_height()
         return (
             (TITLE_HIGH if self._view.title else 0.0)
             + HEADING_HIGH

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QSizePolicy, QSlider, QToolButton
@@ -24,6 +22,8 @@ from teachvm.vmm.techniques import Technique
 HIGH = 60.0
 DOT, DOT_MOST = 9.0, 28.0
 """Room for one beat's dot, at least and at most."""
+PAGING_MOST = 260
+"""Widest switch of page tables that is shown in segments; one with more to say is a menu always."""
 WORDMARK: Text = (Span("teach"), Span("vm", "vmm"))
 
 
@@ -308,9 +308,6 @@ class Header(QFrame):
         self.transport = Transport(look, actions)
         self.technique = Switch(look, "technique", "Technique", "Alt+")
         self.paging = Switch(look, "paging", "Page tables")
-        self.shadow = Switch(look, "shadow", "How shadow tables are kept in step")
-        self.shadow.chosen.connect(self.paging.chosen)
-        self._switches = (self.technique, self.paging, self.shadow)
         self.rail_button = IconButton(look, "rail-toggle", "rail", "Fold the lesson text away, or bring it back")
         self.cards_button = IconButton(look, "cards-open", "cards", "Every card: put one on the stage")
         self.theme_button = IconButton(look, "theme-next", "moon", "Dark, light or high contrast")
@@ -319,7 +316,7 @@ class Header(QFrame):
         key = KEY_BY_ACTION["key-sheet"]
         self.keys_button = IconButton(look, "keys-open", "keyboard", f"{key.does} ({key.keys[0]})")
         self._icons = (self.rail_button, self.cards_button, self.theme_button, self.presenter_button, self.keys_button)
-        for child in (self.heading, self.chip, self.transport, *self._switches, *self._icons):
+        for child in (self.heading, self.chip, self.transport, self.technique, self.paging, *self._icons):
             child.setParent(self)
         look.changed.connect(self._restyle)
         self._restyle()
@@ -331,7 +328,7 @@ class Header(QFrame):
         if not opened:
             self._view = HeaderView()
             self.heading.show_header(self._view)
-            for switch in self._switches:
+            for switch in (self.technique, self.paging):
                 switch.hide()
                 switch.show_choices((), "")
         self.arrange()
@@ -344,7 +341,6 @@ class Header(QFrame):
         self.heading.show_header(view)
         self.technique.show_choices(view.techniques, view.technique)
         self.paging.show_choices(view.pagings, view.paging)
-        self.shadow.show_choices(view.shadows, view.shadow)
         self.arrange()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -360,12 +356,10 @@ class Header(QFrame):
         for at, button in enumerate(self._icons):
             button.setGeometry(right + icon * at, (high - icon) // 2, icon, icon)
         self.chip.wide = width >= px(1280)
-        shadow = 140 * self.shadow.isVisibleTo(self)
-        crowded = 260 * self.paging.isVisibleTo(self) + shadow
+        crowded = 260 if self.paging.isVisibleTo(self) else 0
         self.transport.set_level(2 if width >= px(1180 + crowded) else 1 if width >= px(1000 + crowded * 0.6) else 0)
-        rooms = (1440 + crowded, 1440 + shadow, math.inf)
-        for switch, needed in zip(self._switches, rooms, strict=True):
-            roomy = width >= needed * self.look.zoom
+        for switch, needed in ((self.technique, 1440 + crowded), (self.paging, 1440)):
+            roomy = width >= px(needed) and (switch is self.technique or switch.full_width() <= px(PAGING_MOST))
             switch.set_compact(not roomy)
             wide = switch.full_width() if roomy else switch.drop.sizeHint().width() + 4
             if switch.isVisibleTo(self):

@@ -305,13 +305,13 @@ def test_a_row_of_the_shadow_tables_leads_to_the_walk_of_its_address(window: Mai
 def test_how_shadow_tables_are_kept_in_step_is_chosen_in_the_header(window: MainWindow) -> None:
     assert window.open_laboratory("tinyos", None)
     settle(window)
-    drop = window.header.shadow.drop
+    drop = window.header.paging.drop
     assert drop.isVisible()
     assert drop.text() == "Shadow: caching"
-    menu = {action.text(): action for action in window.header.shadow.menu.actions()}
+    menu = {action.text(): action for action in window.header.paging.menu.actions()}
     menu["Shadow: unsync"].trigger()
     settle(window)
-    assert (drop.text(), session(window).header().shadow) == ("Shadow: unsync", "unsync")
+    assert (drop.text(), session(window).header().paging) == ("Shadow: unsync", "unsync")
     window.actions_by_name["technique-bare-metal"].trigger()
     settle(window)
     assert not drop.isVisible()
