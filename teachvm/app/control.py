@@ -69,6 +69,8 @@ class Control(Standing):
         self._begun_at: int | None = None
         self._left: tuple[int | None, int] = (None, -1)
         """The instruction a run begins before, and how many were complete then: a breakpoint there is behind it."""
+        self._asked: tuple[int | None, int] | None = None
+        """Where the guest stood when it was asked last whether a run backwards ends."""
         self.notice: Notice | None = None
         self.undone: list[tuple[Moment, Edit]] = []
 
@@ -259,9 +261,9 @@ class Control(Standing):
     def _backward(self) -> None:
         floor = Moment(max(0, self.timeline.position.n - (SEARCH_UNITS if self._to_trap else BACK_UNITS)))
         self._left = self._next_instruction(), self._completed()
-        self._begun_at = None
+        self._begun_at = self._asked = None
         found = self.timeline.back_to(
-            self._stops, floor, self.at_stop if self.stopping else None, self.focus.breakpoints
+            self._stops, floor, self._at_first_stop if self.stopping else None, self.focus.breakpoints
         )
         if found:
             self._tell_watch()
@@ -292,6 +294,15 @@ class Control(Standing):
         self._begun_at = self._next_instruction()
         stands = self._begun_at in self.focus.breakpoints and (self._begun_at, self._completed()) != self._left
         return stands or self.world.touched() is not None
+
+    def _at_first_stop(self) -> bool:
+        """The same where the past is executed again, and the latest counts: of a place a guest stands at, the first.
+
+        A translated guest may stand at one over several instructions of the processor's.
+        """
+        here = self._next_instruction(), self._completed()
+        before, self._asked = self._asked, here
+        return self.at_stop() and (here != before or self.world.touched() is not None)
 
     def stops_here(self) -> bool:
         """Whether a walk in steps ends where the world stands, for the reasons a run does."""

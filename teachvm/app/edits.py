@@ -21,6 +21,7 @@ from teachvm.isa.flags import IOPL_MASK, IOPL_SHIFT, KNOWN, RESERVED_ONE, VM, Fl
 from teachvm.machine.register_loads import SELECTORS
 from teachvm.trace.subject import Input
 from teachvm.world.inputs import MemoryEdited, RegisterEdited
+from teachvm.world.world import Guest, World
 
 Edit = RegisterEdited | MemoryEdited
 ENTRY_FIELDS: Final = {
@@ -48,6 +49,18 @@ def described(edit: Edit) -> str:
         return f"{edit.name} = {f'{edit.value:04x}' if edit.name in SELECTORS else hex32(edit.value)}"
     value = hex32(int.from_bytes(edit.content, "little")) if len(edit.content) == 4 else edit.content.hex(" ")
     return f"[{hex32(edit.address)}] = {value}"
+
+
+def require_editable(world: World, guest: Guest) -> None:
+    """Ask whether a value of the guest can be changed at all.
+
+    Raises:
+        EditError: Nothing runs any more, or there is no processor of ours whose checks an edit could pass.
+    """
+    if world.stopped is not None:
+        raise EditError("Nothing runs any more, so an edit would change nothing. Step back first.")
+    if guest.image.riscv:
+        raise EditError("This guest is code for another processor; its values cannot be changed.")
 
 
 def read(what: Editable, text: str, scene: Scene) -> Edit:

@@ -10,12 +10,13 @@ from teachvm.app import page_tables
 from teachvm.app.control import Notice
 from teachvm.app.edits import described
 from teachvm.app.focus import Watchpoint
+from teachvm.app.foreign import Foreign
 from teachvm.app.headless import Wishes, alone
 from teachvm.app.notation import count, hex32
 from teachvm.app.panel import PanelRow, PanelView
 from teachvm.app.places import PlaceError, evaluate
 from teachvm.app.rail import HeaderView
-from teachvm.app.scene import Scene, scene_of
+from teachvm.app.scene import Scene, chosen_guest, scene_of
 from teachvm.app.session import Session
 from teachvm.guest.image import Boot
 from teachvm.guest.library import GUESTS
@@ -69,9 +70,11 @@ class Laboratory(Session):
         )
 
     @property
-    def scene(self) -> Scene:
+    def scene(self) -> Scene | Foreign:
         """The moment, with the guest in focus in the middle."""
-        return scene_of(self.control.snapshot())
+        now = self.control.snapshot()
+        guest = chosen_guest(now)
+        return Foreign(now, guest) if guest.image.riscv else scene_of(now)
 
     def panel(self) -> PanelView:
         """What runs, what runs stop at, what was changed."""
@@ -188,10 +191,14 @@ class Laboratory(Session):
         linear = self.place(text)
         if linear is None:
             return False
-        if self.scene.gpa(linear) is None:
+        scene = self.scene
+        if isinstance(scene, Foreign):
+            self.control.notice = Notice("Nobody watches the memory of an interpreter’s guest.", failure=True)
+            return False
+        if scene.gpa(linear) is None:
             self.control.notice = Notice(f"Nothing is mapped at {hex32(linear)}: it cannot be watched.", failure=True)
             return False
-        point = Watchpoint(self.scene.vm, linear, size, reads)
+        point = Watchpoint(scene.vm, linear, size, reads)
         focus = self.control.focus
         if point not in focus.watchpoints:
             self.look(replace(focus, watchpoints=(*focus.watchpoints, point)))

@@ -7,29 +7,38 @@ A register goes before a symbol, a symbol before a number: `bad` is a label wher
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Protocol
 
-from teachvm.app.cells import REGISTERS, SEGMENTS
 from teachvm.app.notation import hex32
-from teachvm.app.scene import MASK32, Scene
-from teachvm.guest.symbols import UnknownLabelError
+from teachvm.app.scene import MASK32
+from teachvm.guest.symbols import Symbols, UnknownLabelError
 from teachvm.isa.assembler.errors import did_you_mean
-from teachvm.machine.register_loads import DEBUG
 
 LONGEST: Final = 200
 _TOKEN: Final = re.compile(
     r"\s*(?:(#\d+)|(0[xX][0-9a-fA-F]+)|([0-9a-fA-F]{4} [0-9a-fA-F]{4})(?![\w.$@])|([\w.$@:#]+)|(.))"
 )
-_OTHER_REGISTERS: Final = ("EIP", "EFLAGS", "CR0", "CR2", "CR3", "CR4")
 
-_TABLES: Final = ("GDTR", "IDTR", "LDTR", "TR")
+
+class Ground(Protocol):
+    """One moment of one guest, as far as places are found in it."""
+
+    @property
+    def symbols(self) -> Symbols:
+        """Names of the guest's places."""
+
+    def register(self, name: str) -> int | None:
+        """A register; of a segment register or table, its base. None if there is none of that name."""
+
+    def read(self, linear: int, size: int) -> bytes:
+        """Memory; shorter where nothing is mapped."""
 
 
 class PlaceError(ValueError):
     """What was written names no place; the message is one line for people."""
 
 
-def evaluate(text: str, scene: Scene) -> int:
+def evaluate(text: str, scene: Ground) -> int:
     """The 32-bit value of an expression, in one moment of one guest.
 
     Raises:
@@ -43,7 +52,7 @@ def evaluate(text: str, scene: Scene) -> int:
 class _Reader:
     """Reads `term { (+|-) term }`, where a term is a number, a register, a symbol, `[…]` or `(…)`, and `*` binds."""
 
-    def __init__(self, text: str, scene: Scene) -> None:
+    def __init__(self, text: str, scene: Ground) -> None:
         self._scene = scene
         self._tokens = [match[0].strip() for match in _TOKEN.finditer(text) if match[0].strip()]
         self._at = 0
@@ -105,17 +114,9 @@ class _Reader:
         return int.from_bytes(raw, "little")
 
     def _name(self, token: str) -> int:
-        state, name = self._scene.state, token.upper()
-        if name in REGISTERS:
-            return state.regs[REGISTERS.index(name)]
-        if name in _OTHER_REGISTERS:
-            return int(getattr(state, name.lower()))
-        if name in SEGMENTS:
-            return state.segs[SEGMENTS.index(name)].base
-        if name in _TABLES:
-            return int(getattr(state, name.lower()).base)
-        if name in DEBUG:
-            return state.dr[DEBUG[name]]
+        register = self._scene.register(token)
+        if register is not None:
+            return register
         space, _, label = token.rpartition(":")
         try:
             return self._scene.symbols.address_of(label, space or None)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from typing import Any, Final, Literal
 
+from teachvm.app.cells import REGISTERS, SEGMENTS
 from teachvm.app.notation import count
 from teachvm.app.snapshot import Snapshot
 from teachvm.guest.processes import Process, processes
@@ -14,6 +15,7 @@ from teachvm.host.frames import FRAME_BYTES, FrameTable, Owner, OwnerKind
 from teachvm.isa import paging
 from teachvm.isa.operands import CS, ESP, SS
 from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAccepted, WalkReferenced
+from teachvm.machine.register_loads import DEBUG
 from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
 from teachvm.vmm.addresses import Gva
@@ -29,6 +31,8 @@ from teachvm.vmm.vm import Vm
 from teachvm.world.world import Guest, World
 
 MASK32: Final = 0xFFFF_FFFF
+_OTHER_REGISTERS: Final = ("EIP", "EFLAGS", "CR0", "CR2", "CR3", "CR4")
+_TABLES: Final = ("GDTR", "IDTR", "LDTR", "TR")
 Runner = Literal["program", "kernel", "vmm", "hardware"]
 """Who has the CPU, as roles and lessons call them."""
 
@@ -210,6 +214,19 @@ class Scene:
         page = self._page(address >> paging.PAGE_SHIFT) or bytes(FRAME_BYTES)
         offset = address & 0xFFF
         return page[offset : offset + EXCEPTION_FRAME_BYTES]
+
+    def register(self, name: str) -> int | None:
+        """A register of the guest's; of a segment register or a table, its base. None if there is none of that name."""
+        state, name = self.state, name.upper()
+        if name in REGISTERS:
+            return state.regs[REGISTERS.index(name)]
+        if name in SEGMENTS:
+            return state.segs[SEGMENTS.index(name)].base
+        if name in DEBUG:
+            return state.dr[DEBUG[name]]
+        if name in _TABLES:
+            return int(getattr(state, name.lower()).base)
+        return int(getattr(state, name.lower())) if name in _OTHER_REGISTERS else None
 
     @property
     def mode(self) -> PagingMode:

@@ -18,7 +18,7 @@ from teachvm.app.notation import count, plural
 from teachvm.app.presentation import CardView
 from teachvm.app.presenters import present
 from teachvm.app.rail import HeaderView, TechniqueView
-from teachvm.app.scene import scene_of
+from teachvm.app.scene import chosen_guest, scene_of
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.survey import Measuring, why_not
 from teachvm.app.techniques import technique_view
@@ -321,7 +321,7 @@ class Session(ABC):
 
     def flush_tlb(self) -> None:
         """Empty the TLB the guest's addresses go through: machine state, so the guest may notice."""
-        self._inject(TlbFlushRequested(scene_of(self.control.snapshot()).vm))
+        self._inject(TlbFlushRequested(chosen_guest(self.control.snapshot()).name))
 
     def _inject(self, given: Input) -> None:
         self.stop()
@@ -359,8 +359,7 @@ class Session(ABC):
         """
         self.stop()
         try:
-            if self.control.world.stopped is not None:
-                raise EditError("Nothing runs any more, so an edit would change nothing. Step back first.")
+            edits.require_editable(self.control.world, chosen_guest(self.control.snapshot(), what.vm))
             edit = edits.read(what, text, scene_of(self.control.snapshot(), what.vm))
         except EditError as error:
             self.control.notice = Notice(str(error), failure=True)

@@ -14,6 +14,7 @@ from teachvm.trace.events import Event
 from teachvm.trace.moment import Moment
 from teachvm.trace.timeline import Timeline
 from teachvm.vmm.events import GuestResumed, VmmEntered
+from teachvm.vmm.foreign import ForeignVm
 from teachvm.vmm.vm import Vm
 from teachvm.vmm.vmx.events import NestedReferenced
 from teachvm.world.spec import WorldSpec
@@ -128,10 +129,7 @@ class Standing:
 
     def _completed(self) -> int:
         """Instructions all guests have completed: one may take several units, in translated code."""
-        tenants = self.world.host.tenants.values()
-        return sum(
-            one.direct + one.emulated if isinstance(one, Vm) else getattr(one, "completed", 0) for one in tenants
-        )
+        return sum(tenant.instructions for tenant in self.world.host.tenants.values())
 
     def _next_instruction(self) -> int | None:
         """Linear address of the next instruction of the guest that has the processor, or gets it; None if none does."""
@@ -140,5 +138,7 @@ class Standing:
         tenant = host.tenants.get(name)
         if tenant is None:
             return None
+        if isinstance(tenant, ForeignVm):
+            return tenant.cpu.pc
         cpu = tenant.vcpu.state() if isinstance(tenant, Vm) else host.machine.cpu
         return cpu.segs[CS].base + cpu.eip & 0xFFFF_FFFF

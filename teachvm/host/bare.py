@@ -102,6 +102,11 @@ class BareGuest:
         self.host.end(self, StopReason(StopKind.GUEST_FAILURE, self.name, f"{self.name}: {stop}"))
 
     @property
+    def instructions(self) -> int:
+        """All are executed by the processor."""
+        return self.completed
+
+    @property
     def interrupted(self) -> bool:
         """Whether the processor would take an interrupt now."""
         return self.board.pic.pending and bool(self.cpu.eflags & IF)

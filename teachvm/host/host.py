@@ -55,6 +55,10 @@ class Tenant(Protocol):
         """
 
     @property
+    def instructions(self) -> int:
+        """Instructions it has completed, however each was executed."""
+
+    @property
     def interrupted(self) -> bool:
         """Whether an interrupt the tenant would take waits for it, such as input from outside."""
 

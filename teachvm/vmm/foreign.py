@@ -66,7 +66,12 @@ class ForeignVm:
         """Interpret one instruction."""
         if self.host.on_cpu != self.name:
             take_over(self.host, self.name)
-        if self._step():
+        try:
+            completed = self._step()
+        except Rv32Stopped as stop:
+            self.host.end(self, StopReason(StopKind.GUEST_FAILURE, self.name, f"{self.name}: {stop}"))
+            return
+        if completed:
             self._retire()
 
     def burst(self, limit: int, barriers: frozenset[int], *, through: bool = False) -> int:
@@ -82,19 +87,22 @@ class ForeignVm:
                 break
             if done and self.cpu.pc in barriers:
                 break
-            if not self._step():
-                break
+            try:
+                if not self._step():
+                    break
+            except Rv32Stopped:
+                break  # the next turn finds it stopped, and says why
             clock.retire(cost)
             done += 1
         return done
 
     def _step(self) -> bool:
-        """Complete one instruction; false when that, or the finisher, was the end."""
-        try:
-            self.cpu.step()
-        except Rv32Stopped as stop:
-            self.host.end(self, StopReason(StopKind.GUEST_FAILURE, self.name, f"{self.name}: {stop}"))
-            return False
+        """Complete one instruction; false when the finisher made it the last.
+
+        Raises:
+            Rv32Stopped: It cannot be done, and nothing was.
+        """
+        self.cpu.step()
         self.emulated += 1
         finisher = self.board.finisher
         if finisher.ended:
@@ -112,6 +120,11 @@ class ForeignVm:
             spent = 0
             self.host.reschedule()
         clock.retire(spent)
+
+    @property
+    def instructions(self) -> int:
+        """All are interpreted."""
+        return self.emulated
 
     @property
     def interrupted(self) -> bool:

@@ -21,6 +21,7 @@ from teachvm.world.build import build
 from teachvm.world.inputs import ConsoleTyped
 from teachvm.world.spec import WorldSpec
 from teachvm.world.world import World
+from tests.app import laboratory
 from tests.app.lessons import FLOOD, FOR_EVER, KERNEL, TRIPLE_FAULT
 from tests.world.kernels import BARE, TRAP, Sample, kernel, spec
 
@@ -260,6 +261,26 @@ def test_a_run_stops_at_a_breakpoint_every_time_it_comes_by(technique: Technique
     control.toggle_breakpoint(label(control, "count"))
     run_out(control)
     assert control.position > places[-1], "a trap comes first"
+
+
+@pytest.mark.parametrize("technique", laboratory.BUILT, ids=lambda each: each.value)
+def test_a_breakpoint_in_a_tight_loop_is_met_in_every_round_both_ways(technique: Technique, tmp_path: Path) -> None:
+    control = laboratory.controlled(tmp_path, technique)
+    (tenant,) = control.world.host.tenants.values()
+    control.toggle_breakpoint(label(control, "work.spin"))
+    places, done = [], []
+    for _ in range(5):
+        control.start()
+        run_out(control)
+        places.append(control.position)
+        done.append(tenant.instructions)
+    assert done == [4, 6, 8, 10, 12]
+    back = []
+    for _ in range(4):
+        control.start(Direction.BACKWARD)
+        run_out(control)
+        back.append(control.position)
+    assert back == places[-2::-1]
 
 
 @BOTH

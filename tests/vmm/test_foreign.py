@@ -12,7 +12,7 @@ from teachvm.app.headless import Stopped, alone, run
 from teachvm.guest import library
 from teachvm.machine.rv32.board import RAM_BASE
 from teachvm.trace.moment import Moment
-from teachvm.trace.timeline import Timeline
+from teachvm.trace.timeline import Outcome, Timeline
 from teachvm.vmm.foreign import ForeignVm
 from teachvm.vmm.techniques import Technique
 from teachvm.world.build import build
@@ -81,3 +81,14 @@ def test_all_state_is_declared() -> None:
     assert isinstance(vm, ForeignVm)
     for thing in (vm, vm.cpu, vm.board.finisher):
         assert set(vars(thing)) == {*thing.STATE, *thing.DERIVED}
+
+
+def test_the_end_of_a_wild_guest_is_the_same_run_to_or_stepped_to(tmp_path: Path) -> None:
+    (tmp_path / "wild.asm").write_text("arch rv32\norg 0x80000000\nnop\nnop\nebreak\n", encoding="ascii")
+    spec = alone("wild.asm", tmp_path)
+    ran, stepped = Timeline(build(spec, tmp_path)), Timeline(build(spec, tmp_path))
+    ran.run(100)
+    while stepped.run(1) is Outcome.LIMIT:
+        pass
+    assert ran.position == stepped.position == Moment(2, 1)
+    assert ran.digest() == stepped.digest()

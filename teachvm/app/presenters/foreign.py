@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 from teachvm.app.chronicle import chronicle_of
+from teachvm.app.foreign import Foreign
 from teachvm.app.notation import count, hex32, hexbytes, percent
 from teachvm.app.presentation import (
     Actor,
@@ -45,7 +47,6 @@ AROUND: Final = 24
 ROW_BYTES: Final = 16
 GRID_ROWS: Final = 12
 STACK_POINTER: Final = 2
-_FRAME: Final = 12
 
 _ROLES: Final = Badge(
     "interpreted",
@@ -53,39 +54,6 @@ _ROLES: Final = Badge(
     "info",
     Tip("Interpreted", "No instruction of this guest runs on the processor: a program does what it says.", SOURCE),
 )
-
-
-class Foreign:
-    """One moment with a guest of another processor in the middle.
-
-    Attributes:
-        snapshot: The moment.
-        guest: The guest.
-        cpu: Its registers, as captured.
-    """
-
-    def __init__(self, snapshot: Snapshot, guest: Guest) -> None:
-        self.snapshot = snapshot
-        self.guest = guest
-        self.cpu: Any = snapshot.state(f"{guest.name}.cpu")
-
-    def read(self, address: int, size: int) -> bytes:
-        """Bytes of its RAM, as far as there are any."""
-        content = b""
-        while len(content) < size:
-            offset = address + len(content) - RAM_BASE
-            room = min(size - len(content), (1 << _FRAME) - (offset & 0xFFF))
-            hfn = self._frame(offset >> _FRAME)
-            part = None if hfn is None else self.snapshot.read((hfn << _FRAME) + (offset & 0xFFF), room)
-            if part is None:
-                break
-            content += part
-        return content
-
-    def _frame(self, number: int) -> int | None:
-        memory = self.snapshot.world.host.tenants[self.guest.name].memory  # type: ignore[attr-defined]
-        frames = memory.pmap
-        return frames[number] if 0 <= number < len(frames) else None
 
 
 def present(card: str, now: Snapshot, before: Snapshot | None, guest: Guest) -> CardView:
@@ -142,17 +110,18 @@ def _who_is_running(scene: Foreign, earlier: Foreign | None) -> CardView:
 
 def _guest_code(scene: Foreign, earlier: Foreign | None) -> CardView:
     del earlier
-    space, pc = scene.guest.symbols.kernel, scene.cpu.pc
+    space, pc, centre = scene.symbols.kernel, scene.cpu.pc, scene.centre
     rows: list[CodeRow] = []
-    first = max(space.linear, pc - AROUND * LENGTH)
-    for address in range(first, pc + AROUND * LENGTH, LENGTH):
+    first = max(space.linear, centre - AROUND * LENGTH)
+    for address in range(first, centre + AROUND * LENGTH, LENGTH):
         code = scene.read(address, LENGTH)
-        if len(code) < LENGTH or (address != pc and not space.is_code(address)):
+        if len(code) < LENGTH or (address not in (pc, centre) and not space.is_code(address)):
             continue
         label = space.label_at(address)
         if label is not None:
             rows.append(CodeLabel(label))
-        rows.append(_line(space, address, code, current=address == pc))
+        line = _line(space, address, code, current=address == pc)
+        rows.append(replace(line, breakpoint=address in scene.snapshot.focus.breakpoints))
     return CardView(_subtitle(scene, " · capstone’s words"), (CodeView(tuple(rows), breakable=True),), (_ROLES,))
 
 
