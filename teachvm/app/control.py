@@ -66,7 +66,7 @@ class Control(Standing):
         super().__init__(spec, make)
         self.running: Direction | None = None
         self._to_trap = False
-        self._begun_at: int | None = None
+        self._begun_at: frozenset[int] = frozenset()
         self._left: tuple[int | None, int] = (None, -1)
         """The instruction a run begins before, and how many were complete then: a breakpoint there is behind it."""
         self._asked: tuple[int | None, int] | None = None
@@ -233,8 +233,8 @@ class Control(Standing):
         return self.running is not None
 
     def _forward(self, keep_going: Callable[[], bool] | None, limit: int) -> None:
-        self._begun_at = self._next_instruction()
-        self._left = self._begun_at, self._completed()
+        self._begun_at = self._begun_next()
+        self._left = self._next_instruction(), self._completed()
         stop_when = self._stops if self._to_trap or self.focus.breakpoints else None
         stop_at = self.at_stop if self.stopping else None
         outcome = self.timeline.run(
@@ -261,7 +261,7 @@ class Control(Standing):
     def _backward(self) -> None:
         floor = Moment(max(0, self.timeline.position.n - (SEARCH_UNITS if self._to_trap else BACK_UNITS)))
         self._left = self._next_instruction(), self._completed()
-        self._begun_at = self._asked = None
+        self._begun_at, self._asked = frozenset(), None
         found = self.timeline.back_to(
             self._stops, floor, self._at_first_stop if self.stopping else None, self.focus.breakpoints
         )
@@ -282,7 +282,7 @@ class Control(Standing):
             return True
         if not self.focus.breakpoints or not isinstance(event, GuestResumed | HandlerEntered):
             return False
-        return self._next_instruction() in self.focus.breakpoints - {self._begun_at}
+        return self._anew(self._begun_next() - self._begun_at)
 
     @property
     def stopping(self) -> bool:
@@ -291,9 +291,14 @@ class Control(Standing):
 
     def at_stop(self) -> bool:
         """Whether a run ends at this boundary: at a breakpoint, or right behind an access to watched bytes."""
-        self._begun_at = self._next_instruction()
-        stands = self._begun_at in self.focus.breakpoints and (self._begun_at, self._completed()) != self._left
-        return stands or self.world.touched() is not None
+        self._begun_at = self._begun_next()
+        return self._anew(self._begun_at) or self.world.touched() is not None
+
+    def _anew(self, begun: frozenset[int]) -> bool:
+        """Whether a breakpoint is on one of the instructions that are begun, and not where the run began."""
+        if begun.isdisjoint(self.focus.breakpoints):
+            return False
+        return (self._next_instruction(), self._completed()) != self._left
 
     def _at_first_stop(self) -> bool:
         """The same where the past is executed again, and the latest counts: of a place a guest stands at, the first.

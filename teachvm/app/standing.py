@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from teachvm.app.focus import Focus
 from teachvm.app.snapshot import Snapshot
+from teachvm.host.host import Tenant
 from teachvm.isa.operands import CS
 from teachvm.machine.debugging import Watched
 from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAccepted, WalkReferenced
@@ -133,12 +134,28 @@ class Standing:
 
     def _next_instruction(self) -> int | None:
         """Linear address of the next instruction of the guest that has the processor, or gets it; None if none does."""
-        host = self.world.host
-        name = host.scheduler.current or next(iter(host.scheduler.waiting), "")
-        tenant = host.tenants.get(name)
+        tenant = self._guest()
         if tenant is None:
             return None
         if isinstance(tenant, ForeignVm):
             return tenant.cpu.pc
-        cpu = tenant.vcpu.state() if isinstance(tenant, Vm) else host.machine.cpu
+        cpu = tenant.vcpu.state() if isinstance(tenant, Vm) else self.world.host.machine.cpu
         return cpu.segs[CS].base + cpu.eip & 0xFFFF_FFFF
+
+    def _begun_next(self) -> frozenset[int]:
+        """Linear addresses of the instructions that are begun next.
+
+        Inside translated code that stands for one there are none; with the one before an elided jump there are two.
+        """
+        tenant, here = self._guest(), self._next_instruction()
+        if here is None:
+            return frozenset()
+        if not isinstance(tenant, Vm) or not tenant.in_cache:
+            return frozenset((here,))
+        base = tenant.vcpu.state().segs[CS].base
+        return frozenset(base + eip & 0xFFFF_FFFF for eip in tenant.next_instructions)
+
+    def _guest(self) -> Tenant | None:
+        """Whoever has the processor, or gets it."""
+        host = self.world.host
+        return host.tenants.get(host.scheduler.current or next(iter(host.scheduler.waiting), ""))

@@ -146,16 +146,21 @@ class WorldScope:
         virtual = self.virtual(vm)
         return state_of(self._world.host.machine.cpu) if virtual is None else virtual.vcpu.state()
 
-    def program_counter(self, vm: Scalar) -> Callable[[], int]:
-        """Reads where whatever executes a guest's instructions is; cheap, and without regard to who that guest is."""
+    def next_instructions(self, vm: Scalar) -> Callable[[], tuple[int, ...]]:
+        """Reads which instructions whatever executes a guest's comes to next; cheap, whoever has the processor."""
         tenant = self._world.host.tenants[self.tenant(vm)]
         if isinstance(tenant, ForeignVm):
             variables = tenant.cpu
-            return lambda: variables.pc
+            return lambda: (variables.pc,)
         if isinstance(tenant, Vm):
-            return lambda: tenant.program_counter
+            return lambda: tenant.next_instructions
         cpu = self._world.host.machine.cpu
-        return lambda: cpu.eip
+        return lambda: (cpu.eip,)
+
+    def completed(self, vm: Scalar) -> Callable[[], int]:
+        """Reads how many instructions a guest has completed."""
+        tenant = self._world.host.tenants[self.tenant(vm)]
+        return lambda: tenant.instructions
 
     def has_cpu(self, vm: Scalar) -> bool:
         """Whether this guest's own code runs now."""
@@ -202,7 +207,9 @@ class WorldScope:
         tenant = self._world.host.tenants[self.tenant(vm)]
         if isinstance(tenant, ForeignVm):
             return self._world.host.on_cpu == tenant.name and tenant.cpu.pc == address
-        if not self.has_cpu(vm) or self.guest_state(vm).eip != address:
+        if not self.has_cpu(vm):
+            return False
+        if self.guest_state(vm).eip != address and not (isinstance(tenant, Vm) and address in tenant.next_instructions):
             return False
         if process is None:
             return True

@@ -14,7 +14,7 @@ from teachvm.lesson.reading import WorldScope
 from teachvm.lesson.scope import Scalar
 from teachvm.machine.events import ConsoleWrote, HandlerEntered
 from teachvm.trace.events import Event
-from teachvm.trace.moment import Moment
+from teachvm.trace.moment import START, Moment
 from teachvm.vmm.events import GuestResumed
 from teachvm.world.world import World
 
@@ -108,24 +108,41 @@ class _Label:
 
     The first instruction of a handler is met inside a unit, when the delivery is complete: the unit goes on until an
     instruction has completed. `met` is then that phase, otherwise the boundary.
+
+    An instruction that the guest comes to once counts once, though it may take several units in translated code, or be
+    begun again after a fault the guest does not see: `completed` says whether it is another time.
     """
 
     kinds: tuple[type[Event], ...]
     here: Callable[[], bool]
     now: Callable[[], Moment]
+    completed: Callable[[], int]
     left: int
     barriers: frozenset[int] | None
     met: Moment | None = None
     inside: Moment | None = None
+    counted: tuple[int, Moment] = (-1, START)
+
+    def __post_init__(self) -> None:
+        """Where the guest stands already does not count."""
+        self._anew()
 
     def event(self, event: Event) -> bool:
-        if self.inside is None and self.here():
+        if self.inside is None and self._anew():
             self.inside = event.at
         return False
 
+    def _anew(self) -> bool:
+        if not self.here():
+            return False
+        before, then = self.counted
+        self.counted = self.completed(), self.now()
+        # Who goes back in time comes to it again.
+        return before != self.counted[0] or self.counted[1] <= then
+
     def boundary(self) -> bool:
         inside, self.inside = self.inside, None
-        if self.here():
+        if self._anew() or (inside is not None and self.here()):
             self.met = self.now()
         elif inside is not None:
             self.met = inside
@@ -188,11 +205,12 @@ def watch(anchor: Anchor, world: World, scope: WorldScope) -> Watch:
         case "at":
             vm, process = given.get("vm"), given.get("process")
             address = scope.address_of(given["label"], vm, process)
-            here = scope.program_counter(vm)
+            here = scope.next_instructions(vm)
             return _Label(
                 (HandlerEntered, GuestResumed),
-                lambda: here() == address and scope.is_at(address, vm, process),
+                lambda: address in here() and scope.is_at(address, vm, process),
                 lambda: clock.now,
+                scope.completed(vm),
                 left,
                 frozenset((address,)),
             )

@@ -118,8 +118,8 @@ class Precise(NamedTuple):
 class Recovery(Protocol):
     """Knows where the guest's registers are at each instruction of a translation cache."""
 
-    def boundary(self, address: int) -> int:
-        """Guest EIP where a place in the cache is a guest instruction boundary; -1 elsewhere."""
+    def boundary(self, address: int) -> tuple[int, ...]:
+        """EIPs of the guest instructions that are begun at a place in the cache."""
 
     def registers(self, regs: Sequence[int], address: int, eflags: int) -> Precise:
         """The guest's registers, while the hardware is about to execute the instruction at an address of the cache."""

@@ -181,13 +181,19 @@ class Vm:
         return self.vcpu.cpu if self.engine.technique is Technique.EMULATION else self.host.machine.cpu
 
     @property
-    def program_counter(self) -> int:
-        """EIP of the guest instruction the processor executes next; -1 inside translated code that stands for one."""
+    def next_instructions(self) -> tuple[int, ...]:
+        """EIPs of the guest instructions that the processor executes next.
+
+        Almost always one; none inside translated code that stands for an instruction, two where a jump was elided.
+        """
         cpu, recovery = self.processor, self.vcpu.recovery
-        in_cache = self.vcpu.in_guest and self.host.on_cpu == self.name and cpu.segs[CS].selector & 0xFFFC == CACHE_CS
-        if recovery is None or not in_cache:
-            return cpu.eip
-        return recovery.boundary(cpu.eip)
+        return (cpu.eip,) if recovery is None or not self.in_cache else recovery.boundary(cpu.eip)
+
+    @property
+    def in_cache(self) -> bool:
+        """Whether the hardware executes translated code of this VM."""
+        cs = self.host.machine.cpu.segs[CS].selector
+        return self.vcpu.in_guest and self.host.on_cpu == self.name and cs & 0xFFFC == CACHE_CS
 
     @property
     def executing(self) -> bool:

@@ -12,11 +12,13 @@ import pytest
 from teachvm.app.control import SEARCH_UNITS, Control, Direction
 from teachvm.app.focus import Focus
 from teachvm.guest.image import GuestError
+from teachvm.isa.operands import EDI
 from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAccepted, WalkReferenced
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import START, Moment
 from teachvm.vmm.events import FaultReflected, GuestResumed, InterruptInjected, VmmEntered
 from teachvm.vmm.techniques import Technique
+from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
 from teachvm.world.inputs import ConsoleTyped
 from teachvm.world.spec import WorldSpec
@@ -51,6 +53,12 @@ def standing(control: Control) -> int:
     found = control._next_instruction()
     assert found is not None
     return found
+
+
+def edi(control: Control) -> int:
+    tenant = control.world.host.tenants["alpha"]
+    assert isinstance(tenant, Vm)
+    return tenant.vcpu.state().regs[EDI]
 
 
 def run_out(control: Control, units: int = 1_000_000) -> None:
@@ -281,6 +289,63 @@ def test_a_breakpoint_in_a_tight_loop_is_met_in_every_round_both_ways(technique:
         run_out(control)
         back.append(control.position)
     assert back == places[-2::-1]
+
+
+EVERY_FATE = """
+        bits    32
+        org     0x10000
+start:  mov     esp, 0x18000
+        mov     ax, ds
+        mov     gs, ax
+        mov     edi, 12
+again:  inc     eax
+copied: inc     ebx
+        inc     ecx
+cleared:
+        cli
+jumped: jmp     on
+        nop
+reached:
+        mov     ebp, [gs:start]
+pushed: pushfd
+        pop     esi
+        dec     edi
+branch: jnz     again
+        mov     dx, 0x501
+        out     dx, al
+        hlt
+on:     inc     edx
+called: call    leaf
+back:   inc     edx
+        inc     edx
+        inc     edx
+        inc     edx
+elided: jmp     reached
+leaf:   inc     eax
+ret_:   ret
+"""
+"""A loop of a kernel's in which translated code does something else with each instruction."""
+FATES = ("again", "copied", "cleared", "jumped", "on", "called", "back", "elided", "reached", "pushed", "branch")
+
+
+@pytest.mark.parametrize("name", FATES)
+def test_a_run_stops_at_a_breakpoint_in_translated_code_once_each_time_it_comes_by(name: str) -> None:
+    control = control_of(EVERY_FATE, Technique.BINARY_TRANSLATION)
+    control.toggle_breakpoint(label(control, name))
+    rounds = []
+    for _ in range(8):
+        control.start()
+        run_out(control)
+        assert control.world.stopped is None
+        rounds.append(edi(control))
+    assert rounds == list(range(rounds[0], rounds[0] - 8, -1))
+    assert rounds[0] == 12 - (name == "branch")
+    back = []
+    for _ in range(3):
+        control.start(Direction.BACKWARD)
+        run_out(control)
+        back.append(edi(control))
+    assert back == rounds[-2:-5:-1]
 
 
 @BOTH

@@ -1,5 +1,7 @@
 """Running to anchors on a real guest: where a run ends, on either side, and within its budget."""
 
+from pathlib import Path
+
 import pytest
 
 from teachvm.lesson.anchors import compile_anchor
@@ -224,3 +226,44 @@ def test_a_milestone_is_past_at_its_phase_and_not_before() -> None:
     count = room.value("count('trap')")
     room.timeline.back()
     assert room.value("count('trap')") == int(str(count)) - 1
+
+
+LOOP = """
+        bits    32
+        org     0x10000
+start:  mov     esp, 0x18000
+        mov     edi, 9
+again:  inc     eax
+        inc     ebx
+cleared:
+        cli
+pushed: pushfd
+        pop     esi
+called: call    leaf
+        inc     edx
+        inc     edx
+        inc     edx
+elided: jmp     on
+on:     dec     edi
+        jnz     again
+        mov     dx, 0x501
+        out     dx, al
+leaf:   inc     ecx
+left:   ret
+"""
+
+
+@pytest.mark.parametrize("label", ["again", "cleared", "pushed", "called", "elided", "on", "leaf", "left"])
+@pytest.mark.parametrize(
+    "technique", [Technique.BARE_METAL, Technique.TRAP_AND_EMULATE, Technique.BINARY_TRANSLATION, Technique.EMULATION]
+)
+def test_a_label_in_a_loop_is_met_once_each_time_round(technique: Technique, label: str, tmp_path: Path) -> None:
+    """Though one instruction of the guest's may take several of translated code, or none of its own."""
+    kernel = tmp_path / "guest.asm"
+    kernel.write_text(LOOP, encoding="ascii")
+    room = Room("alpha", technique=technique, kernel=kernel)
+    arrival = room.go(f"at('{label}', nth=5)")
+    assert arrival.reached
+    assert room.value("alpha.vcpu.edi") == 5
+    assert room.go(f"at('{label}', nth=2)").reached
+    assert room.value("alpha.vcpu.edi") == 3

@@ -37,10 +37,14 @@ class Room:
         technique: Technique = Technique.TRAP_AND_EMULATE,
         paging: Paging = Paging.SHADOW,
         program: str = "hello",
+        kernel: Path | None = None,
     ) -> None:
+        """Build it: with tinyos and a program, or with the source of a kernel."""
         spec = VmSpec("", "tinyos", technique=technique, paging=paging, programs=(ProgramSpec(program),))
+        if kernel is not None:
+            spec = VmSpec("", kernel.name, technique=technique)
         vms = tuple(replace(spec, name=name) for name in names)
-        self.world = build(WorldSpec(HostSpec(vms=vms, quantum=20_000)))
+        self.world = build(WorldSpec(HostSpec(vms=vms, quantum=20_000)), kernel.parent if kernel is not None else None)
         self.timeline = Timeline(self.world)
         self.scope = WorldScope(self.world)
         self.known = Known(vms=names)

@@ -216,6 +216,41 @@ class ProgramWriter(SensitiveWriter):
         return stack + b"\x6a\x1b\x68" + word(self.place()) + b"\xcf"
 
 
+class DebugWriter(Writer):
+    """Writes a kernel that sets breakpoints on its own code and data, steps through it, and looks what stopped it."""
+
+    def __init__(self, random: Random) -> None:
+        super().__init__(random)
+        self._choices += (
+            (10, self.set_breakpoint),
+            (10, self.enable),
+            (25, self.meet),
+            (10, lambda: self.one_of("8905 8b05 0105 8705") + word(PSEUDO_DESCRIPTORS - 0x800)),
+            (5, lambda: b"\x0f\x21" + bytes((0xC0 | self.pick(0, 3, 4, 5, 6, 7) << 3 | self.pick(1, 2, 3),))),
+            (3, lambda: b"\x31\xc0\x0f\x23\xf0"),
+            (4, lambda: b"\x68" + word(self.pick(0x102, 0x302, 2, 0x1_0102)) + b"\x9d"),
+            (2, lambda: self.one_of("f1 8ed0 8ed090 16f117")),
+            (6, self.interrupt_return),
+        )
+
+    def set_breakpoint(self) -> bytes:
+        where = self.pick(self.place(), self.address(), PSEUDO_DESCRIPTORS - 0x800, PSEUDO_DESCRIPTORS - 0x802)
+        return b"\xb8" + word(where) + b"\x0f\x23" + bytes((0xC0 | self.pick(0, 1, 2, 3) << 3,))
+
+    def meet(self) -> bytes:
+        """Go where a breakpoint is; without RF, so it is met."""
+        where, number = self.place(), self.pick(0, 1, 2, 3)
+        there = b"\xb8" + word(where)
+        enabled = b"\xb8" + word(2 << 2 * number) + b"\x0f\x23\xf8"
+        return there + b"\x0f\x23" + bytes((0xC0 | number << 3,)) + enabled + there + b"\xff\xe0"
+
+    def enable(self) -> bytes:
+        """Any of the four; half the time none is, so that translated code goes on."""
+        kinds = self.pick(0, 0x3D, 0xD, 0xF0, self.random.getrandbits(16))
+        dr7 = self.pick(0, 0, 0xFF, 3, 0x0C, 0x2001) | kinds << 16
+        return b"\xb8" + word(dr7) + b"\x0f\x23\xf8"
+
+
 class SegmentWriter(Writer):
     """Writes a kernel that loads FS, GS and DS with all kinds of segments, and reaches memory through them."""
 

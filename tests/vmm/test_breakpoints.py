@@ -1,4 +1,4 @@
-"""A guest's breakpoints break under trap and emulate where they break on bare metal."""
+"""A guest's breakpoints break in a VM where they break on bare metal, and so do its single steps."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ from teachvm.isa.operands import ESP
 from teachvm.machine.cpu import Cpu
 from teachvm.vmm.memory.shadow import LEAST_BUDGET
 from teachvm.vmm.region import VMM_BASE
-from tests.vmm.programs import SPREAD, RandomGuest
-from tests.vmm.reference import Comparison, Reference
+from teachvm.vmm.techniques import Technique
+from tests.vmm.programs import SPREAD, DebugWriter, RandomGuest, Writer
+from tests.vmm.reference import Comparison, Reference, reveals_a_program, reveals_the_ring
 from tests.vmm.room import CODE, DIRECTORY, MIB, Room
 
-SAMPLE = 16
+SAMPLE = 10
 STEPS = 150
+REVEALS = {
+    Technique.TRAP_AND_EMULATE: reveals_the_ring,
+    Technique.BINARY_TRANSLATION: reveals_a_program,
+}
+"""What ends a comparison, by technique."""
 
 
 def arm(cpu: Cpu, seed: int) -> None:
@@ -30,28 +36,48 @@ def arm(cpu: Cpu, seed: int) -> None:
     cpu.write_debug_register(7, 0xFF | kinds << 16 | random.getrandbits(8) << 24)
 
 
-def compare(seed: int) -> Comparison:
-    guest = RandomGuest(seed)
-    room, reference = Room("hlt", budget=LEAST_BUDGET), Reference(MIB)
+class Meeting(Comparison):
+    """Notes whether a breakpoint was met."""
+
+    met = False
+
+    def step(self) -> None:
+        super().step()
+        self.met |= bool(self.reference.cpu.dr[6] & DR6_B)
+
+
+def compare(seed: int, technique: Technique, writer: type[Writer] = Writer) -> Meeting:
+    guest = RandomGuest(seed, writer)
+    room = Room("hlt", budget=LEAST_BUDGET, technique=technique)
+    reference = Reference(MIB, reveals=REVEALS[technique])
     guest.put_into(room.vm.memory.write_bytes, room.vm.vcpu.cpu, room.vm.board)
     guest.put_into(reference.ram_of_guest.write_bytes, reference.cpu, reference.board)
-    for cpu in (room.vm.vcpu.cpu, reference.cpu):
-        arm(cpu, seed)
-    comparison = Comparison(room, reference)
+    if writer is Writer:
+        for cpu in (room.vm.vcpu.cpu, reference.cpu):
+            arm(cpu, seed)
+    comparison = Meeting(room, reference)
     comparison.run(STEPS)
     return comparison
 
 
-def test_random_kernels_with_breakpoints_cannot_tell_the_vmm_from_bare_metal() -> None:
-    met = [compare(seed).reference.cpu.dr[6] & DR6_B for seed in range(7_000, 7_000 + SAMPLE)]
-    assert sum(1 for bits in met if bits) > SAMPLE // 4
+@pytest.mark.parametrize("writer", [Writer, DebugWriter])
+@pytest.mark.parametrize("technique", REVEALS)
+def test_random_kernels_with_breakpoints_cannot_tell_the_vmm_from_bare_metal(
+    technique: Technique, writer: type[Writer]
+) -> None:
+    met = [compare(seed, technique, writer).met for seed in range(7_000, 7_000 + SAMPLE)]
+    assert met.count(True) > SAMPLE // 4
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(0)
-def test_many_random_kernels_with_breakpoints_cannot_tell_the_vmm_from_bare_metal() -> None:
+@pytest.mark.parametrize("writer", [Writer, DebugWriter])
+@pytest.mark.parametrize("technique", REVEALS)
+def test_many_random_kernels_with_breakpoints_cannot_tell_the_vmm_from_bare_metal(
+    technique: Technique, writer: type[Writer]
+) -> None:
     for seed in range(8_000, 10_000):
-        compare(seed)
+        compare(seed, technique, writer)
 
 
 def test_a_breakpoint_in_the_region_of_the_vmm_never_reaches_the_hardware() -> None:

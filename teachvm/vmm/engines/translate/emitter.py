@@ -5,6 +5,7 @@ Every instruction that is not the guest's own goes through the assembler's encod
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -66,6 +67,9 @@ class Emitter:
 
     def raw(self, content: bytes, recover: Recover, completes: int = 0, origin: Origin | None = None) -> CacheInsn:
         """Write bytes that are one instruction."""
+        last = self.code[-1] if self.code else None
+        if last is not None and not last.completes and (last.guest, last.recover.eip) == (self.guest, recover.eip):
+            recover = replace(recover, begun=True)
         insn = CacheInsn(self.at, content, self.guest, origin or self.origin, completes, recover)
         self.code.append(insn)
         self.at = insn.end

@@ -85,10 +85,16 @@ class Recovery:
         """Whether the guest's instruction before was STI."""
         return self._at(address).shadow
 
-    def boundary(self, address: int) -> int:
-        """Guest EIP where the cache is at a guest instruction boundary; -1 inside what stands for an instruction."""
-        recover = self._at(address)
-        return recover.eip if recover.eip is not None and recover.clean else -1
+    def boundary(self, address: int) -> tuple[int, ...]:
+        """EIPs of the guest instructions that are begun at an instruction of the cache; none inside one.
+
+        With the instruction before an elided jump, that is executed as well: it has no place of its own.
+        """
+        place = self.known.get(address)
+        if place is None or place.insn.recover.eip is None or not place.insn.recover.clean:
+            return ()
+        eip = place.insn.recover.eip
+        return (eip, eip + len(place.insn.bytes) & 0xFFFF_FFFF) if place.insn.completes > 1 else (eip,)
 
     def registers(self, regs: Sequence[int], address: int, eflags: int) -> Precise:
         """The guest's registers, while the hardware is about to execute the instruction at an address of the cache."""

@@ -71,6 +71,7 @@ class Recover:
         keep: IF and IOPL are in CL, as they will be stored.
         shadow: The guest's instruction before was STI: interrupts wait for one more.
         lent: FS stands for another register; its own selector is in a field of the VCPU.
+        begun: An instruction of what stands for the guest's has been executed, though nothing shows yet.
     """
 
     eip: int | None
@@ -80,11 +81,12 @@ class Recover:
     keep: bool = False
     shadow: bool = False
     lent: bool = False
+    begun: bool = False
 
     @property
     def clean(self) -> bool:
         """Whether the guest's registers are all in the hardware: a place to stop at."""
-        whole = not self.restore and not self.esp and self.flags is FlagsIn.EFLAGS and not self.lent
+        whole = not self.restore and not self.esp and self.flags is FlagsIn.EFLAGS and not (self.lent or self.begun)
         return whole and self.eip is not None
 
 
