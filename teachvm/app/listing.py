@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 from teachvm.app.notation import count, hexbytes
@@ -36,6 +37,12 @@ DATA_ROWS: Final = 6
 """Rows of eight bytes for data of many statements; the rest is a count."""
 TEXT_SHOWN: Final = 26
 CACHED: Final = 32
+FAR: Final = 1_024
+"""Bytes before an address from which decoding may begin, where nobody knows how the image was made."""
+MOST_FOUND: Final = 480
+"""Bytes read from there on: room for half a listing."""
+EMPTY: Final = 16
+"""Zero bytes that are rather empty memory than instructions."""
 
 SILENT: Final = "sensitive · never traps"
 _BADGES: Final = {
@@ -165,6 +172,69 @@ class Listing:
             if len(self._rows) > CACHED:
                 self._rows.popitem(last=False)
         return rows
+
+    def found(self, linear: int, read: Callable[[int, int], bytes]) -> Rows:
+        """Rows around an address of an image without an address map, as they are found in memory.
+
+        They begin at a label before the address, or where the image begins, if decoding from there on comes by the
+        address at all; else there.
+
+        Args:
+            linear: The address, perhaps right behind the image.
+            read: Memory at a linear address, as much of so many bytes as is mapped.
+        """
+        for first in (*self.space.labels_before(linear), self.space.linear):
+            if not 0 <= linear - first <= FAR:
+                continue
+            code = read(first, linear - first + MOST_FOUND)
+            key = first, linear - first, code
+            rows = self._rows.get(key)
+            if rows is None:
+                rows = self._rows[key] = self._swept(first, linear, code)
+                if len(self._rows) > CACHED:
+                    self._rows.popitem(last=False)
+            if rows:
+                return rows
+        return forward(linear, read(linear, MOST_FOUND), self.space.name_at)
+
+    def _swept(self, first: int, linear: int, code: bytes) -> Rows:
+        """The instructions decoded from an address on, and labels; none if one lies across `linear`."""
+        found: list[Line] = []
+        behind = 0
+        for one in lines(code, first, self.space.name_at):
+            if one.address > linear and not behind:
+                return ()
+            if one.address == linear:
+                behind = len(found) + 1
+            found.append(one)
+            if behind and len(found) - behind == ROWS // 2:
+                break
+        before = behind - 1
+        start = 0 if before <= KEEP else before - before % PAGE - LEAD
+        rows: list[CodeLabel | CodeLine] = []
+        skip = 0
+        for one in found[max(start, 0) :]:
+            if one.address < skip:
+                continue
+            label = self.space.label_at(one.address)
+            if label is not None:
+                rows.append(CodeLabel(label))
+            zeros = self._zeros(code, one.address, first, linear)
+            if zeros >= EMPTY:
+                rows.append(_data_line(one.address, bytes(zeros)))
+                skip = one.address + zeros
+            else:
+                rows.append(_code_line(one))
+        return tuple(rows)
+
+    def _zeros(self, code: bytes, address: int, first: int, linear: int) -> int:
+        """How many bytes from an address on are zero, up to one that has a name, or a row of its own."""
+        if address == linear:
+            return 0
+        start, stop = address - first, linear - first if address < linear else len(code)
+        run = code[start:stop]
+        size = len(run) - len(run.lstrip(b"\0"))
+        return next((at for at in range(1, size) if self.space.label_at(address + at) is not None), size)
 
     def _make(self, first: int, last: int, content: bytes) -> list[CodeLabel | CodeLine]:
         rows: list[CodeLabel | CodeLine] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -80,6 +80,14 @@ class Space:
         """The label exactly at an address."""
         index = bisect_right(self._addresses, linear) - 1
         return self._names[index] if index >= 0 and self._addresses[index] == linear else None
+
+    def labels_before(self, linear: int) -> tuple[int, ...]:
+        """Addresses of two labels at or below an address: the first of the 256 bytes the nearest lies in, and that."""
+        index = bisect_right(self._addresses, linear) - 1
+        if index < 0:
+            return ()
+        nearest = self._addresses[index]
+        return self._addresses[bisect_left(self._addresses, nearest & ~0xFF)], nearest
 
     def name_at(self, linear: int) -> str | None:
         """`label` or `label+0x1c` for an address inside the image, by the nearest label at or below it."""

@@ -99,6 +99,9 @@ def _listing(scene: Scene, space: Space | None, linear: int) -> Rows:
             start, size = listing.extent(first, last)
             content = scene.read_physical(space.phys + start - space.linear, size) or b""
             return listing.rows(first, last, content)
+    kernel = scene.symbols.kernel
+    if not kernel.assembly.pieces and space in (None, kernel):
+        return listing_of(kernel).found(linear, scene.read)
     code = scene.read(linear, FORWARD_BYTES)
     return forward(linear, code, None if space is None else space.name_at)
 

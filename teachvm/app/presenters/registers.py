@@ -29,21 +29,22 @@ SEGMENT_ORDER = ("CS", "SS", "DS", "ES", "FS", "GS")
 
 
 def present(now: Snapshot, before: Snapshot | None) -> CardView:
-    """General registers, segments with their hidden parts, control registers, flags, debug registers."""
+    """General registers and flags, then segments with their hidden parts, control and debug registers."""
     scene = scene_of(now)
     state = scene.state
     was = None if before is None else scene_of(before, scene.vm).state
     lit = lit_names(now.focus)
     segments = tuple(_segment(scene, name, state, was, lit) for name in (*SEGMENT_ORDER, "LDTR", "TR"))
     control = tuple(_control(scene, name, state, was, lit) for name in ("CR0", "CR2", "CR3", "CR4"))
-    sections = (
-        PairSection(tuple(_general(scene, state, was, lit)), ("general",)),
+    general = PairSection(tuple(_general(scene, state, was, lit)), ("general",))
+    flags = flag_chips(state.eflags, None if was is None else was.eflags, lit=lit, vm=scene.vm)
+    debug = tuple(_debug(scene, name, state, was, lit) for name in DEBUG)
+    rest = (
         PairSection(segments, ("selector", "base")),
         PairSection(control, ("control",)),
+        PairSection(debug, ("debug",)),
     )
-    flags = flag_chips(state.eflags, None if was is None else was.eflags, lit=lit, vm=scene.vm)
-    debug = PairSection(tuple(_debug(scene, name, state, was, lit) for name in DEBUG), ("debug",))
-    return CardView(_subtitle(scene), (PairsView(sections), flags, PairsView((debug,))))
+    return CardView(_subtitle(scene), (PairsView((general,)), flags, PairsView(rest)))
 
 
 def _subtitle(scene: Scene) -> Text:

@@ -124,8 +124,8 @@ def under(control: Control) -> CodeLine:
 
 def pairs(control: Control, name: str) -> dict[str, Pair]:
     """The named values of a card."""
-    view = next(block for block in card(control, name).body if isinstance(block, PairsView))
-    return {pair.name: pair for section in view.sections for pair in section.rows}
+    views = [block for block in card(control, name).body if isinstance(block, PairsView)]
+    return {pair.name: pair for view in views for section in view.sections for pair in section.rows}
 
 
 def actors(control: Control) -> ActorsView:
