@@ -305,9 +305,11 @@ class Control(Standing):
 
         A translated guest may stand at one over several instructions of the processor's.
         """
+        if not self.at_stop():
+            return False
         here = self._next_instruction(), self._completed()
         before, self._asked = self._asked, here
-        return self.at_stop() and (here != before or self.world.touched() is not None)
+        return here != before or self.world.touched() is not None
 
     def stops_here(self) -> bool:
         """Whether a walk in steps ends where the world stands, for the reasons a run does."""
