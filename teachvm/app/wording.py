@@ -63,7 +63,14 @@ class Walked:
     linear: int
 
 
-Link = Place | Instant | Walked
+@dataclass(frozen=True, slots=True)
+class Command:
+    """An action of the key table; activating it does the same as its key."""
+
+    action: str
+
+
+Link = Place | Instant | Walked | Command
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from teachvm.app.keys import KEY_BY_ACTION
 from teachvm.app.notation import count, percent
 from teachvm.app.presentation import Bar, BarPart, BarsView, Block, CardView, NoteView
 from teachvm.app.side_by_side import Part, Run
 from teachvm.app.snapshot import Snapshot
 from teachvm.app.survey import Finding
-from teachvm.app.wording import Badge, Span, Tip
+from teachvm.app.wording import Badge, Command, Span, Tip
 from teachvm.vmm.techniques import Technique
 
 PER: Final = 10_000
@@ -37,11 +38,16 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
         text = "Techniques are compared on one guest; several share this host."
         return CardView((Span("several guests", "dim"),), (NoteView((Span(text),), "info"),))
     if survey is None:
-        text = (
-            "Not measured yet. The clock in this card’s header (Ctrl+M) runs the guest by each technique from its "
-            "start, in worlds of their own; the one you look at stays where it is."
+        key = KEY_BY_ACTION["measure"]
+        does = Tip(key.label, f"{key.does} ({key.keys[0]}).")
+        said = (
+            Span(key.label, "now", strong=True, tip=does, link=Command(key.action)),
+            Span(
+                f" ({key.keys[0]}) runs the guest by each technique from its start, in worlds of their own. "
+                "The one you look at stays where it is."
+            ),
         )
-        return CardView((Span("not measured", "dim"),), (NoteView((Span(text),), "info"),))
+        return CardView((Span("not measured", "dim"),), (NoteView(said, "info"),))
     blocks: list[Block] = [_bars(finding) for finding in survey.findings if finding.runs]
     if survey.going:
         blocks.append(NoteView((Span(f"Running {survey.going} … Esc stops."),), "info"))

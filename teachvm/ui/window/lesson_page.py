@@ -14,7 +14,7 @@ from teachvm.app.laboratory import Laboratory
 from teachvm.app.lesson_session import LessonSession
 from teachvm.app.presentation import Actor, ActorsView, CardView, Instant, Link, Place
 from teachvm.app.session import Session
-from teachvm.app.wording import Editable
+from teachvm.app.wording import Command, Editable
 from teachvm.trace.moment import START, Moment
 from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
@@ -190,12 +190,15 @@ class LessonPage(QWidget):
     # --- what the student does on a card -------------------------------------------------------------------------
 
     def follow(self, link: Link) -> None:
-        """Go where a value points: to a moment, to an address on the memory card, or to its walk on the walk's card."""
+        """Go where a value points: to a moment, to memory, to a walk; or do what it names."""
         session, bridge = self.session, self.bridge
         if session is None or bridge is None:
             return
         if isinstance(link, Instant):
             bridge.seek(link.moment)
+            return
+        if isinstance(link, Command):
+            self.stage.asked.emit(link.action)
             return
         focus = session.control.focus
         card = "memory" if isinstance(link, Place) else "guest-walk"

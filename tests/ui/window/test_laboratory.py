@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from teachvm.app.headless import Wishes
 from teachvm.app.laboratory import Laboratory
 from teachvm.app.twin import twin
+from teachvm.app.wording import Command
 from teachvm.isa.operands import EAX, EBX, FS
 from teachvm.trace.moment import START
 from teachvm.ui.widgets.canvas import Canvas
@@ -397,3 +398,22 @@ def test_a_kernel_that_is_linked_anew_is_loaded_again(window: MainWindow, tmp_pa
     settle(window)
     run(window)
     assert session(window).control.world.console("kernel") == "bc"
+
+
+def test_the_card_of_techniques_measures_when_its_own_words_are_pressed(window: MainWindow) -> None:
+    assert window.open_laboratory("tinyos", None)
+    settle(window)
+    window.page.stage.toggle("techniques")
+    settle(window)
+    spots = [
+        (canvas, spot)
+        for canvas in window.page.stage.frame("techniques").findChildren(Canvas)
+        for spot in canvas.picture.spots
+        if spot.link == Command("measure")
+    ]
+    ((canvas, spot),) = spots
+    middle = QPointF(spot.x + spot.w / 2, spot.y + spot.h / 2) * window.look.zoom
+    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=middle.toPoint())
+    assert session(window).running
+    window.actions_by_name["stop"].trigger()
+    settle(window)
