@@ -65,8 +65,8 @@ class Laboratory(Session):
             techniques=self.techniques(),
             technique=self.technique.value,
             place="Laboratory",
-            pagings=page_tables.pagings(self.control.world),
-            paging=page_tables.paging(self.control.world),
+            pagings=page_tables.pagings(page_tables.looked_at(self.control)),
+            paging=page_tables.paging(page_tables.looked_at(self.control)),
         )
 
     @property

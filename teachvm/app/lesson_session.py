@@ -74,7 +74,7 @@ class LessonSession(Session):
 
     def header(self) -> HeaderView:
         """Lesson, beats and technique."""
-        run, world = self.run, self.control.world
+        run, vm = self.run, page_tables.looked_at(self.control)
         shown = "shadow-tables" in self.stage
         return HeaderView(
             number=str(self.lesson.number) if self.lesson.number else "",
@@ -85,8 +85,8 @@ class LessonSession(Session):
             ),
             techniques=self.techniques(),
             technique=self.technique.value,
-            pagings=page_tables.pagings(world, policies=shown),
-            paging=page_tables.paging(world, policies=shown),
+            pagings=page_tables.pagings(vm, policies=shown),
+            paging=page_tables.paging(vm, policies=shown),
         )
 
     def saved(self) -> dict[str, Any]:

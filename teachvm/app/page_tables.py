@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from teachvm.app.control import Control
 from teachvm.app.rail import TechniqueView
+from teachvm.app.scene import chosen_guest
+from teachvm.host.host import Tenant
 from teachvm.trace.subject import Input
 from teachvm.vmm.engines.hardware import HardwareAssist
 from teachvm.vmm.techniques import CHOICES, Paging, ShadowPolicy
 from teachvm.vmm.vm import Vm
 from teachvm.world.inputs import PagingChosen, ShadowChosen
-from teachvm.world.world import World
 
 
-def _first(world: World) -> Vm | None:
-    tenant = next(iter(world.host.tenants.values()))
-    return tenant if isinstance(tenant, Vm) else None
+def looked_at(control: Control) -> Tenant:
+    """The guest in the middle of what is shown: the switch is about it."""
+    return control.world.host.tenants[chosen_guest(control.snapshot()).name]
 
 
-def paging(world: World, *, policies: bool = True) -> str:
-    """Which position of the switch is in force; empty where the technique has no choice."""
-    vm = _first(world)
-    if vm is None or not vm.engine.technique.pagings:
+def paging(vm: Tenant, *, policies: bool = True) -> str:
+    """Which position of the switch is in force for a guest; empty where its technique has no choice."""
+    if not isinstance(vm, Vm) or not vm.engine.technique.pagings:
         return ""
     choice = vm.engine.choice if isinstance(vm.engine, HardwareAssist) else None
     if policies and (choice is None or choice.paging is Paging.SHADOW):
@@ -29,15 +30,14 @@ def paging(world: World, *, policies: bool = True) -> str:
     return "" if choice is None else choice.name
 
 
-def pagings(world: World, *, policies: bool = True) -> tuple[TechniqueView, ...]:
+def pagings(vm: Tenant, *, policies: bool = True) -> tuple[TechniqueView, ...]:
     """The choice of who translates, and how shadow tables are kept in step; empty where there is none.
 
     Args:
-        world: Whose guests' addresses are translated.
+        vm: Whose addresses are translated.
         policies: Offer each way to keep shadow tables in step, not only shadow tables as such.
     """
-    vm = _first(world)
-    if vm is None:
+    if not isinstance(vm, Vm):
         return ()
     kept = tuple(_policy(each) for each in ShadowPolicy) if policies and vm.engine.technique.pagings else ()
     if not isinstance(vm.engine, HardwareAssist):
@@ -54,16 +54,18 @@ def _policy(policy: ShadowPolicy) -> TechniqueView:
     return TechniqueView(policy.value, said, said, True, policy.explanation)
 
 
-def chosen(world: World, name: str) -> Iterator[Input]:
-    """What has to come into a world from outside for a position of the switch that is not in force."""
-    if name in (paging(world, policies=True), paging(world, policies=False)):
+def chosen(control: Control, name: str) -> Iterator[Input]:
+    """What has to come into a world from outside for a position that is not in force: all guests follow."""
+    vm = looked_at(control)
+    now = paging(vm, policies=False)
+    offered = {each.id for policies in (True, False) for each in pagings(vm, policies=policies)}
+    if name not in offered or name in (now, paging(vm, policies=True)):
         return
-    offered = {each.id for policies in (True, False) for each in pagings(world, policies=policies)}
     policy = next((each for each in ShadowPolicy if each.value == name), None)
-    wanted = "shadow" if policy is not None else name
-    for guest in world.guests if name in offered else ():
-        for choice in CHOICES if paging(world, policies=False) not in ("", wanted) else ():
-            if choice.name == wanted:
-                yield PagingChosen(guest, choice.paging, choice.walk_cache)
+    wanted = name if policy is None else "shadow"
+    choice = next(each for each in CHOICES if each.name == wanted)
+    for guest in control.world.guests:
+        if now and now != wanted:
+            yield PagingChosen(guest, choice.paging, choice.walk_cache)
         if policy is not None:
             yield ShadowChosen(guest, policy)

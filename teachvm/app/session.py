@@ -286,7 +286,7 @@ class Session(ABC):
         Args:
             name: Who translates, or how shadow tables are kept in step; see `page_tables`.
         """
-        for given in list(page_tables.chosen(self.control.world, name)):
+        for given in list(page_tables.chosen(self.control, name)):
             self._inject(given)
 
     def set_cost(self, key: str, given: str) -> None:

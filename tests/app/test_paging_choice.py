@@ -6,10 +6,14 @@ from pathlib import Path
 
 from teachvm.app.headless import Wishes
 from teachvm.app.laboratory import Laboratory
+from teachvm.app.lesson_session import LessonSession
+from teachvm.app.page_tables import looked_at
+from teachvm.lesson.catalogue import find
+from teachvm.lesson.loader import load
 from teachvm.trace.moment import Moment
 from teachvm.vmm.engines.hardware import HardwareAssist
 from teachvm.vmm.techniques import Technique
-from tests.app.lessons import ready
+from tests.app.lessons import ready, settled
 
 
 def laboratory(technique: Technique) -> Laboratory:
@@ -78,3 +82,12 @@ def test_a_lesson_offers_ways_to_keep_tables_in_step_only_beside_the_card_that_s
     assert [each.id for each in session.header().pagings] == ["shadow", "nested", "nested-cached"]
     session.set_paging("nested")
     assert session.header().paging == "nested"
+
+
+def test_the_switch_says_how_the_guest_in_the_middle_is_translated() -> None:
+    session = settled(LessonSession(load(find("nested-paging"))))
+    assert session.header().paging == "nested"
+    session.go_to_beat(4)
+    settled(session)
+    assert looked_at(session.control).name == "beta"
+    assert session.header().paging == "caching"
