@@ -25,6 +25,10 @@ from teachvm.trace.moment import START
 from teachvm.world.spec import MIB
 
 FIRST_CARDS: Final = ("guest-code", "registers", "memory", "console")
+FIRST_STEPS: Final = (
+    "F7 steps, F5 runs, Shift goes back. Double-click a value to change it, right-click to ask who wrote it; "
+    "? shows every key."
+)
 MOST_SYMBOLS: Final = 20_000
 """Names the panel lists; a search goes through these."""
 SIZES_MIB: Final = (2, 4, 8, 16, 32, 64, 128, 256)
@@ -50,6 +54,7 @@ class Laboratory(Session):
         super().__init__(alone(guest, folder, wishes or Wishes()), folder)
         self.control.look(replace(self.control.focus, cards=FIRST_CARDS))
         self._names: tuple[PanelRow, ...] | None = None
+        self.control.notice = Notice(FIRST_STEPS)
 
     # ---- looking -------------------------------------------------------------------------------
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Final
 
 from teachvm.trace.moment import Moment
@@ -32,16 +32,14 @@ class Fork:
 
 
 class Futures:
-    """The inputs of the present way through time, past and known future, and the ways that were left.
-
-    Attributes:
-        forks: What was left behind, oldest first.
-    """
+    """The inputs of the present way through time, past and known future, and the ways that were left."""
 
     def __init__(self) -> None:
         self._inputs: dict[int, list[Input]] = {}
         self._numbers: list[int] = []
-        self.forks: list[Fork] = []
+        self._forks: list[Fork] = []
+        self._clocks: dict[tuple[int, Log], int] = {}
+        """The host's clock where ways parted: by the boundary, and what had come before it."""
 
     @property
     def log(self) -> Log:
@@ -79,20 +77,37 @@ class Futures:
             frontier_cycles: The host's clock there.
         """
         log = self.log
-        self.forks.append(Fork(now, log, frontier, cycles, frontier_cycles))
-        del self.forks[:-MOST_FORKS]
+        self._forget_equal()
+        self._clocks[now.n, _before(log, now.n)] = cycles
+        while len(self._clocks) > 2 * MOST_FORKS:
+            del self._clocks[next(iter(self._clocks))]
+        self._forks.append(Fork(now, log, frontier, cycles, frontier_cycles))
+        del self._forks[:-MOST_FORKS]
         self._set(tuple(pair for pair in log if pair[0] <= now.n))
+
+    @property
+    def forks(self) -> tuple[Fork, ...]:
+        """What was left behind, oldest first; each branches off where it parts from the present way."""
+        shown = []
+        for fork in self._forks:
+            number = self.parting(fork)
+            cycles = None if number is None else self._clocks.get((number, _before(self.log, number)))
+            shown.append(fork if number is None or cycles is None else replace(fork, at=Moment(number), cycles=cycles))
+        return tuple(shown)
 
     def parting(self, fork: Fork) -> int | None:
         """The first boundary at which something else comes in a fork than on this way; None if nothing does."""
-        ours, theirs = self.log, fork.inputs
-        numbers = sorted({number for number, _ in (*ours, *theirs)})
-        return next((number for number in numbers if list(_came(theirs, number)) != self.at(number)), None)
+        pairs = zip_longest(self.log, fork.inputs)
+        return next((min(each[0] for each in pair if each is not None) for pair in pairs if pair[0] != pair[1]), None)
+
+    def holds(self, fork: Fork) -> bool:
+        """Whether such a future was left behind."""
+        return any(each.inputs == fork.inputs for each in self._forks)
 
     def take_up(self, fork: Fork) -> None:
         """A fork's inputs are those of this way from now on."""
-        self.forks.remove(fork)
         self._set(fork.inputs)
+        self._forget_equal()
 
     def _set(self, log: Log) -> None:
         self._inputs = {}
@@ -103,8 +118,9 @@ class Futures:
     def _forget_equal(self) -> None:
         """A future in which the same comes as in this one has not been left."""
         log = self.log
-        self.forks[:] = [fork for fork in self.forks if fork.inputs != log]
+        self._forks = [fork for fork in self._forks if fork.inputs != log]
 
 
-def _came(log: Log, number: int) -> Iterator[Input]:
-    return (given for at, given in log if at == number)
+def _before(log: Log, number: int) -> Log:
+    """What comes before a boundary."""
+    return tuple(pair for pair in log if pair[0] < number)

@@ -61,8 +61,8 @@ class Timeline(Execution):
 
     @property
     def forks(self) -> tuple[Fork, ...]:
-        """The futures that were left behind, oldest first."""
-        return tuple(self._futures.forks)
+        """The futures that were left behind, oldest first; `at` is where each parts from the present one."""
+        return self._futures.forks
 
     def digest(self) -> str:
         """Fingerprint of all state at this position; equal states give equal digests in every process."""
@@ -281,7 +281,7 @@ class Timeline(Execution):
         Raises:
             ValueError: There is no such fork.
         """
-        if fork not in self._futures.forks:
+        if not self._futures.holds(fork):
             raise ValueError("no such future was left behind")
         number = self._futures.parting(fork)
         if number is None:

@@ -267,7 +267,7 @@ def test_a_future_that_is_taken_up_comes_again_as_it_was(
         left, end = timeline.inputs, timeline.frontier
         timeline.take_up(fork)
         assert timeline.inputs == fork.inputs
-        assert fork not in timeline.forks
+        assert fork.inputs not in [each.inputs for each in timeline.forks]
         timeline.seek(fork.frontier)
         again = Timeline(Mixer(seed), spacing=10**9)
         for number, came in fork.inputs:
@@ -305,6 +305,24 @@ def test_the_way_that_is_left_can_be_taken_up_in_turn_and_nothing_of_the_past_is
     assert timeline.digest() == other
     with pytest.raises(ValueError, match="no such future"):
         timeline.take_up(fork)
+
+
+def test_each_future_branches_off_where_it_parts_from_the_present_one() -> None:
+    timeline = Timeline(Mixer(5), spacing=50)
+    timeline.run(500)
+    timeline.seek(Moment(200))
+    cycles = timeline._clock.cycles
+    timeline.inject(Pushed(1))
+    timeline.run(200)
+    timeline.seek(Moment(300))
+    later = timeline._clock.cycles
+    timeline.inject(Pushed(2))
+    assert [(fork.at.n, fork.cycles) for fork in timeline.forks] == [(200, cycles), (300, later)]
+    timeline.take_up(timeline.forks[0])
+    assert [(fork.at.n, fork.cycles) for fork in timeline.forks] == [(200, cycles), (200, cycles)]
+    timeline.take_up(timeline.forks[0])
+    assert timeline.inputs == ((200, Pushed(1)),)
+    assert [(fork.at.n, fork.cycles) for fork in timeline.forks] == [(300, later), (200, cycles)]
 
 
 def test_what_is_still_to_come_of_a_future_is_left_behind_when_it_is_changed_on_the_way() -> None:
