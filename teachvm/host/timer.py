@@ -1,4 +1,4 @@
-"""The host's own one-shot timer: counter 0 of the physical 8254, in mode 0, through the physical ports.
+"""The host's own one-shot timer: counter 0 of the physical 8254, in mode 0, as through the physical ports.
 
 Source: Intel 8254 data sheet, mode 0 (interrupt on terminal count); Intel 8259A data sheet, initialization sequence.
 """
@@ -16,7 +16,6 @@ MAX_COUNT: Final = 0x1_0000
 
 _MASTER_COMMAND, _MASTER_DATA = 0x20, 0x21
 _SLAVE_COMMAND, _SLAVE_DATA = 0xA0, 0xA1
-_COUNTER, _CONTROL = 0x40, 0x43
 _ICW1: Final = 0x11
 _EOI: Final = 0x20
 _MODE_0_LOW_HIGH: Final = 0x30
@@ -62,9 +61,7 @@ class HostTimer:
         loaded = ticks_at(now) + _LOAD_TICKS
         wanted = ticks_at(at - 1) + 1
         count = min(max(wanted - loaded, 1), MAX_COUNT)
-        self.board.ports.out(_CONTROL, 1, _MODE_0_LOW_HIGH)
-        self.board.ports.out(_COUNTER, 1, count & 0xFF)
-        self.board.ports.out(_COUNTER, 1, count >> 8 & 0xFF)
+        self.board.timer.program(0, _MODE_0_LOW_HIGH, count & 0xFF, count >> 8 & 0xFF)
         self.armed = at
         due = self.board.next_due()
         assert due is not None
@@ -72,7 +69,7 @@ class HostTimer:
 
     def disarm(self) -> None:
         """Set the mode and write no count: the counter waits, its output low, and a pending request is withdrawn."""
-        self.board.ports.out(_CONTROL, 1, _MODE_0_LOW_HIGH)
+        self.board.timer.program(0, _MODE_0_LOW_HIGH)
         self.armed = None
 
     def end_of_interrupt(self) -> None:

@@ -6,9 +6,12 @@ descriptors), §7.2 (TSS).
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self
 
 DESCRIPTOR_SIZE: Final = 8
+MOST_SEGMENTS: Final = 1 << 10
+"""Segments kept of what was computed from their bytes, or from each other."""
 
 # The attribute word is descriptor bits 40..55 with the four limit bits cleared, as VMX stores it:
 #
@@ -221,6 +224,12 @@ class Segment:
         field = high & 0xF_0000 | low & 0xFFFF
         limit = field << 12 | 0xFFF if access & G_BIT else field
         return cls(selector, high & 0xFF00_0000 | high << 16 & 0xFF_0000 | low >> 16, limit, access)
+
+
+@lru_cache(maxsize=MOST_SEGMENTS)
+def unpacked(selector: int, raw: bytes) -> Segment:
+    """As `Segment.unpack`; the same bytes are the same object, so that who compares segment registers is done soon."""
+    return Segment.unpack(selector, raw)
 
 
 def null_segment(selector: int = 0) -> Segment:

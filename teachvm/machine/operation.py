@@ -153,7 +153,19 @@ def decoded(code: bytes, bits: int) -> Operation:
     Raises:
         DecodeError: As `isa.decode.decode`.
     """
-    return Operation(decode(code, bits))
+    for length in range(1, len(code) + 1):
+        known = _WHOLE.get((code[:length], bits))
+        if known is not None:
+            return known
+    operation = Operation(decode(code, bits))
+    if len(_WHOLE) >= REMEMBERED:
+        _WHOLE.clear()
+    _WHOLE[code[: operation.length], bits] = operation
+    return operation
+
+
+_WHOLE: Final[dict[tuple[bytes, int], Operation]] = {}
+"""Instructions by exactly their bytes: no instruction is the beginning of another."""
 
 
 def fetched(code: bytes, bits: int, cr0: int = 0) -> Operation:

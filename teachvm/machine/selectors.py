@@ -8,7 +8,6 @@ Source: Intel SDM Vol. 3A, §3.4 and §3.5 (selectors, descriptors), §5.5 to §
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import NamedTuple
 
 from teachvm.isa.descriptors import (
@@ -25,6 +24,7 @@ from teachvm.isa.descriptors import (
     null_segment,
     tss_16_sp,
     tss_esp,
+    unpacked,
 )
 from teachvm.isa.exceptions import Vector
 from teachvm.isa.operands import DS, ES, ESP, FS, GS, SS
@@ -69,13 +69,7 @@ def find_descriptor(cpu: Segmentation, selector: int) -> Descriptor | None:
     if linear is None:
         return None
     raw = cpu.read_linear(linear, DESCRIPTOR_SIZE).to_bytes(DESCRIPTOR_SIZE, "little")
-    return Descriptor(linear, raw, _unpacked(selector, raw))
-
-
-@lru_cache(maxsize=1 << 10)
-def _unpacked(selector: int, raw: bytes) -> Segment:
-    """The same bytes are the same object, so that who compares segment registers is done soon."""
-    return Segment.unpack(selector, raw)
+    return Descriptor(linear, raw, unpacked(selector, raw))
 
 
 def require_descriptor(cpu: Segmentation, selector: int, vector: int = Vector.GP) -> Descriptor:

@@ -9,6 +9,7 @@ Source: Bugnion et al., TOCS 30(4) 2012 (shadow descriptors); Agesen et al., OSR
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from teachvm.isa.descriptors import (
@@ -16,6 +17,7 @@ from teachvm.isa.descriptors import (
     DPL_MASK,
     DPL_SHIFT,
     EXPAND_DOWN,
+    MOST_SEGMENTS,
     P_BIT,
     WRITABLE,
     Segment,
@@ -111,6 +113,7 @@ def empty_segment(selector: int, dpl: int) -> Segment:
     return Segment(selector, 0, 0xFFFF_FFFF, access)
 
 
+@lru_cache(maxsize=MOST_SEGMENTS)
 def data_register(virtual: Segment, cpl: int) -> Segment:
     """What the hardware holds in ES, DS, FS, GS or SS for a segment of the VCPU."""
     if is_null(virtual.selector) or not virtual.present:

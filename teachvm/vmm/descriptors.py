@@ -5,9 +5,18 @@ Source: Bugnion et al., TOCS 30(4) 2012, shadow descriptor tables.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import ClassVar, Final
 
-from teachvm.isa.descriptors import ACCESSED, DESCRIPTOR_SIZE, Segment, is_null, null_segment
+from teachvm.isa.descriptors import (
+    ACCESSED,
+    DESCRIPTOR_SIZE,
+    MOST_SEGMENTS,
+    Segment,
+    is_null,
+    null_segment,
+    unpacked,
+)
 from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.selectors import TABLE_INDICATOR
@@ -15,7 +24,7 @@ from teachvm.vmm.addresses import Gfn, Gpa, Gva
 from teachvm.vmm.deprivilege import shadow_descriptor
 from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.shadow import ShadowTables
-from teachvm.vmm.memory.walk import PagingMode, look
+from teachvm.vmm.memory.walk import look, paging_mode
 from teachvm.vmm.region import GUEST_SLOTS, VmmRegion
 
 ABSENT: Final = bytes(DESCRIPTOR_SIZE)
@@ -74,7 +83,7 @@ class ShadowGdt:
 
     def _frames(self, cpu: Cpu, base: int, limit: int) -> tuple[Gfn | None, ...]:
         """The guest frame behind each page of the copied part; None where none is mapped or no RAM lies behind."""
-        mode = PagingMode(cpu.cr0, cpu.cr3, cpu.cr4)
+        mode = paging_mode(cpu.cr0, cpu.cr3, cpu.cr4)
         last = base + min(limit, self.slots * DESCRIPTOR_SIZE - 1)
         frames: list[Gfn | None] = []
         for page in range(base >> PAGE_SHIFT, (last >> PAGE_SHIFT) + 1):
@@ -128,7 +137,7 @@ class ShadowGdt:
         index = selector >> 3
         if is_null(selector) or selector & TABLE_INDICATOR or index >= self.slots:
             return False
-        held = Segment.unpack(selector, self.region.slot(index))
+        held = unpacked(selector, self.region.slot(index))
         if not held.present or (eip is not None and eip > held.limit):
             return False
         return reversible(virtual, self.copy[index * DESCRIPTOR_SIZE : (index + 1) * DESCRIPTOR_SIZE])
@@ -143,6 +152,7 @@ class ShadowGdt:
         return guest_descriptor(self.copy, selector)
 
 
+@lru_cache(maxsize=MOST_SEGMENTS)
 def reversible(segment: Segment, raw: bytes | None) -> bool:
     """Whether loading the selector of a segment register again would give the hidden part it holds.
 
@@ -159,7 +169,7 @@ def reversible(segment: Segment, raw: bytes | None) -> bool:
         return not segment.present
     if raw is None:
         return False
-    stored = Segment.unpack(segment.selector, raw)
+    stored = unpacked(segment.selector, raw)
     # The processor sets the accessed bit in memory as it loads; whether it is set there makes no difference.
     aside = 0 if stored.is_system else ACCESSED
     held = segment.base, segment.limit, segment.access | aside
@@ -171,5 +181,10 @@ def guest_descriptor(table: bytes, selector: int) -> Segment:
     if is_null(selector):
         return null_segment(selector)
     where = selector & 0xFFF8
-    segment = Segment.unpack(selector, table[where : where + DESCRIPTOR_SIZE].ljust(DESCRIPTOR_SIZE, b"\0"))
+    return _loaded(selector, table[where : where + DESCRIPTOR_SIZE].ljust(DESCRIPTOR_SIZE, b"\0"))
+
+
+@lru_cache(maxsize=MOST_SEGMENTS)
+def _loaded(selector: int, raw: bytes) -> Segment:
+    segment = unpacked(selector, raw)
     return Segment(selector, segment.base, segment.limit, segment.access | ACCESSED)

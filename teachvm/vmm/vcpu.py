@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from teachvm.host.host import Host
+from teachvm.isa import paging
 from teachvm.isa.control import (
     CR0_AM,
     CR0_ET,
@@ -30,6 +31,7 @@ from teachvm.machine.cpu import Cpu
 from teachvm.machine.events import HandlerEntered, PageWalked
 from teachvm.machine.exceptions import Interruption
 from teachvm.machine.interrupts import deliver_through_idt
+from teachvm.machine.mmu import Access
 from teachvm.machine.operation import Operation
 from teachvm.trace.events import Event
 from teachvm.trace.recorder import Recorder
@@ -39,7 +41,7 @@ from teachvm.vmm.deprivilege import data_register, hardware_flags, hardware_ring
 from teachvm.vmm.descriptors import ShadowGdt
 from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.shadow import ShadowTables
-from teachvm.vmm.memory.walk import PagingMode
+from teachvm.vmm.memory.walk import GuestWalk, PagingMode, look, paging_mode
 from teachvm.vmm.region import CACHE_CS, FRAME_BASE, GDTR, IDTR, RESUME, TR, VMM_CS, VMM_SS
 from teachvm.vmm.view import GuestState, Recovery, guest_segments, guest_state, same_or_loaded, virtual_ring
 
@@ -47,6 +49,8 @@ GUEST_CR0: Final = CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_TS | CR0_MP | CR0_PE
 """CR0 while a guest runs: paging for isolation, WP for write traces, TS so that FPU use would be noticed."""
 GUEST_CR4: Final = CR4_TSD
 """CR4 while a guest runs: reading the time traps, because the guest has a time of its own."""
+MOST_WALKS: Final = 1 << 10
+"""Pages a software CPU keeps in mind."""
 DATA_REGISTERS: Final = (0, 3, 4, 5)
 """ES DS FS GS: not part of the frame on the VMM's stack."""
 
@@ -79,7 +83,7 @@ class SoftwareCpu(Cpu):
     to be flushed is flushed there.
     """
 
-    DERIVED: ClassVar[tuple[str, ...]] = (*Cpu.DERIVED, "page_flushed", "all_flushed", "given")
+    DERIVED: ClassVar[tuple[str, ...]] = (*Cpu.DERIVED, "page_flushed", "all_flushed", "given", "_silent", "_walked")
 
     def __init__(self, name: str, memory: GuestMemory, board: Board, recorder: Recorder) -> None:
         super().__init__(name, memory, board.ports, recorder, None)
@@ -88,6 +92,27 @@ class SoftwareCpu(Cpu):
         self.all_flushed: Callable[[], None] = _ignore_all
         self.given: Operation | None = None
         """The next instruction, if the VMM has been told it and need not read it."""
+        self._silent = recorder
+        self._walked: dict[tuple[int, bool, bool], tuple[PagingMode, GuestWalk]] = {}
+        """What a walk for a page came to, by kind of access; good as long as it meets the same entries."""
+
+    def _resolve(self, linear: int, access: Access, user: bool) -> int:
+        """Walk the guest's tables, unless a walk found all its bits set before, and would find the same entries again.
+
+        The entries are read each time: nobody need say that they were written.
+        """
+        if self.tlb is not None:
+            return super()._resolve(linear, access, user)
+        asked = linear >> 12, access is Access.WRITE, user
+        mode, read = paging_mode(self.cr0, self.cr3, self.cr4), self.memory.read
+        known = self._walked.get(asked)
+        if known is not None and self.recorder is self._silent and known[0] is mode and known[1].again(read, linear):
+            return known[1].gpa & paging.FRAME
+        frame = super()._resolve(linear, access, user)
+        if len(self._walked) >= MOST_WALKS:
+            self._walked.clear()
+        self._walked[asked] = mode, look(read, mode, Gva(linear))
+        return frame
 
     def _fetch(self, eip: int) -> Operation:
         """The instruction at CS:EIP, or the one the VMM knows to be there."""
@@ -163,7 +188,7 @@ class Vcpu:
     @property
     def mode(self) -> PagingMode:
         """The guest's control registers for paging."""
-        return PagingMode(self.cpu.cr0, self.cpu.cr3, self.cpu.cr4)
+        return paging_mode(self.cpu.cr0, self.cpu.cr3, self.cpu.cr4)
 
     def state(self) -> GuestState:
         """What the guest sees of its processor now."""

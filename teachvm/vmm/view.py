@@ -270,6 +270,8 @@ def guest_segments(
         held: What the hardware holds now.
         table: The guest's GDT as copied.
     """
+    if held == installed:
+        return tuple(virtual)
     return tuple(
         virtual[index]
         if now == installed[index]

@@ -10,17 +10,18 @@ from typing import Final
 
 from teachvm.isa import paging
 from teachvm.isa.control import CR4_TSD
-from teachvm.isa.decode import MAX_LENGTH, DecodeError, Insn, decode
+from teachvm.isa.decode import MAX_LENGTH, DecodeError, Insn
 from teachvm.isa.exceptions import Vector
 from teachvm.isa.flags import iopl
 from teachvm.isa.operands import CS, DS, EDI, ES, ESI, SS, Creg, Dreg, Mem, Sreg
 from teachvm.isa.row import InstructionClass
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.exceptions import Fault
+from teachvm.machine.operation import decoded
 from teachvm.vmm.addresses import Gva
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.memory.guest import GuestMemory
-from teachvm.vmm.memory.walk import PagingMode, look
+from teachvm.vmm.memory.walk import look, paging_mode
 
 BY_MNEMONIC: Final = {
     "CLI": EntryReason.CLI,
@@ -73,7 +74,7 @@ def instruction_at(cpu: Cpu, memory: GuestMemory) -> tuple[Insn | None, bytes]:
         The instruction and its bytes; None and what could be read, if that is no whole instruction.
     """
     code = cpu.segs[CS]
-    mode = PagingMode(cpu.cr0, cpu.cr3, cpu.cr4)
+    mode = paging_mode(cpu.cr0, cpu.cr3, cpu.cr4)
     content = b""
     while len(content) < MAX_LENGTH and cpu.eip + len(content) <= code.limit:
         linear = Gva(code.base + cpu.eip + len(content) & 0xFFFF_FFFF)
@@ -85,7 +86,7 @@ def instruction_at(cpu: Cpu, memory: GuestMemory) -> tuple[Insn | None, bytes]:
         )
         content += memory.read_bytes(walk.gpa, room)
     try:
-        insn = decode(content, 32 if code.big else 16)
+        insn = decoded(content, 32 if code.big else 16).insn
     except DecodeError:
         return None, content
     return insn, content[: insn.length]

@@ -11,13 +11,16 @@ Source: Popek & Goldberg, CACM 17(7) 1974; Adams & Agesen, ASPLOS 2006, §2; Bug
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from teachvm.isa.decode import Insn
 from teachvm.isa.exceptions import Vector
 from teachvm.isa.flags import IF, RF
+from teachvm.isa.operands import CS
 from teachvm.isa.text import row_text
 from teachvm.machine.exceptions import CpuStopped, Interruption, Source
+from teachvm.machine.operation import REMEMBERED, decoded
 from teachvm.vmm.breakpoints import take_met
 from teachvm.vmm.changes import changes
 from teachvm.vmm.engines.classify import exception_reason, instruction_at
@@ -150,7 +153,7 @@ class TrapAndEmulate(Monitor):
         vm, vcpu = self.vm, self.vcpu
         eip = vcpu.cpu.eip
         if insn is not None:
-            text = str(row_text(insn, eip, bits=32 if insn.opsize == 32 else 16))
+            text = _spelled(code, 32 if vcpu.cpu.segs[CS].big else 16, eip)
             self.recorder.mark(InstructionDecoded, vm=vm.name, eip=eip, bytes=code, text=text)
         before = vcpu.state()
         cycles = vcpu.cpu.execute_one()
@@ -226,3 +229,10 @@ class TrapAndEmulate(Monitor):
         freed = vm.shadow.drop_derived()
         self.recorder.emit(DerivedDropped, vm=vm.name, frames=freed)
         return freed
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _spelled(code: bytes, bits: int, eip: int) -> str:
+    """An instruction in words; the same few are emulated again and again."""
+    insn = decoded(code, bits).insn
+    return str(row_text(insn, eip, bits=32 if insn.opsize == 32 else 16))

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from teachvm.isa import paging
 from teachvm.isa.control import CR0_PG, CR0_WP, CR4_PSE
 from teachvm.vmm.addresses import Gfn, Gpa, Gva
 
+MOST_MODES: Final = 1 << 10
 ALL_RIGHTS = paging.P | paging.RW | paging.US | paging.A | paging.D
 
 
@@ -35,6 +38,15 @@ class GuestWalk:
     table: Gfn | None
     large: bool
     gpa: Gpa
+
+    def again(self, read: Callable[[int, int], int], linear: int) -> bool:
+        """Whether the same entries, with every bit as it was, would be found for an address of the page now."""
+        if self.directory is None:
+            return True
+        high, low, _ = paging.split(linear)
+        if read((self.directory << paging.PAGE_SHIFT) + high * paging.ENTRY_SIZE, 4) != self.pde:
+            return False
+        return self.table is None or (read((self.table << paging.PAGE_SHIFT) + low * paging.ENTRY_SIZE, 4) == self.pte)
 
     @property
     def user(self) -> bool:
@@ -96,6 +108,12 @@ class PagingMode:
     def directory(self) -> Gfn | None:
         """Frame of the page directory; None with paging off."""
         return Gfn(self.cr3 >> paging.PAGE_SHIFT) if self.enabled else None
+
+
+@lru_cache(maxsize=MOST_MODES)
+def paging_mode(cr0: int, cr3: int, cr4: int) -> PagingMode:
+    """The same control registers are the same object."""
+    return PagingMode(cr0, cr3, cr4)
 
 
 def look(read: Callable[[int, int], int], mode: PagingMode, linear: Gva) -> GuestWalk:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from struct import Struct
 from typing import TYPE_CHECKING, Final
 
 from teachvm.host.frames import Owner, OwnerKind
@@ -45,8 +46,6 @@ LENT: Final = {GS: 0x30, CS: 0x34}
 """What FS is to be loaded with where it stands for GS or CS of the guest's, by segment register; see `lending`."""
 SPILL_FS: Final = 0x38
 """FS's own selector meanwhile."""
-_COPIES: Final = 0x38
-"""Bytes from the beginning that the VMM writes before it enters the cache."""
 SLOW: Final = 0x100
 """By EFLAGS bits 15:8 that POPFD is to load: not 0 where the VMM has to do it."""
 KEPT: Final = 0x200
@@ -118,19 +117,13 @@ class Fields:
             lent: Selectors that stand for registers of the guest's, by segment register.
             pending: Turning IF on is the VMM's.
         """
-        content = bytearray(self._memory.read_bytes(self.address, _COPIES))
-        content[FLAGS : FLAGS + 4] = (cpu.eflags & KEPT_APART).to_bytes(4, "little")
-        content[PENDING] = pending
-        values = {CONTROL[0]: cpu.cr0, CONTROL[2]: cpu.cr2, CONTROL[3]: cpu.cr3, CONTROL[4]: cpu.cr4}
-        values |= {offset: cpu.segs[index].selector for index, offset in SELECTOR.items()}
-        values |= {LENT[index]: selector for index, selector in lent.items()}
-        values |= {TASK: cpu.tr.selector, LOCAL: cpu.ldtr.selector}
-        for offset, value in values.items():
-            content[offset : offset + 4] = value.to_bytes(4, "little")
-        self._memory.write_bytes(self.address, bytes(content))
+        memory, here, segs = self._memory, self.address, cpu.segs
+        memory.write_bytes(here + FLAGS, _HEAD.pack(cpu.eflags & KEPT_APART, pending))
+        selectors = segs[SS].selector, segs[GS].selector, cpu.tr.selector, cpu.ldtr.selector, lent[GS], lent[CS]
+        memory.write_bytes(here + CONTROL[0], _COPIES.pack(cpu.cr0, cpu.cr2, cpu.cr3, cpu.cr4, *selectors))
         tables = _popped(changeable(cpu.cpl, cpu.eflags), cpu.eflags & (IF | IOPL_MASK), pending)
-        if self._memory.read_bytes(self.address + SLOW, len(tables)) != tables:
-            self._memory.write_bytes(self.address + SLOW, tables)
+        if memory.read_bytes(here + SLOW, len(tables)) != tables:
+            memory.write_bytes(here + SLOW, tables)
 
     def targets(self) -> bytes:
         """The two tables of targets, one behind the other."""
@@ -139,6 +132,12 @@ class Fields:
     def set_targets(self, content: bytes) -> None:
         """Replace both."""
         self._memory.write_bytes(self.address + RETURNS, content)
+
+
+_HEAD: Final = Struct("<IB3x")
+"""What lies at `FLAGS`, up to the registers put aside."""
+_COPIES: Final = Struct("<10I")
+"""What lies at `CONTROL[0]`: control registers, then selectors, up to the one put aside."""
 
 
 @lru_cache(maxsize=64)

@@ -15,19 +15,20 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from teachvm.isa.conditions import BY_MNEMONIC
-from teachvm.isa.decode import MAX_LENGTH, DecodeError, Insn, decode
+from teachvm.isa.decode import MAX_LENGTH, DecodeError, Insn
 from teachvm.isa.flags import STATUS
 from teachvm.isa.operands import CS, DS, ES, FS, GS, SS, Creg, Imm, Mem, Operand, Reg, Rel, Sreg
 from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
 from teachvm.isa.row import InstructionClass
 from teachvm.machine.cpu import Cpu
+from teachvm.machine.operation import decoded
 from teachvm.vmm.addresses import Gfn, Gpa, Gva
 from teachvm.vmm.deprivilege import USER_RING
 from teachvm.vmm.engines.translate.fields import CONTROL, LOCAL, SELECTOR, TASK
 from teachvm.vmm.engines.translate.lending import re_expressed, stands_for
 from teachvm.vmm.engines.translate.modes import CodeMode
 from teachvm.vmm.memory.guest import GuestMemory
-from teachvm.vmm.memory.walk import PagingMode, look
+from teachvm.vmm.memory.walk import look, paging_mode
 
 MOST_INSTRUCTIONS: Final = 12
 FLAT_LIMIT: Final = 0xFFFF_FFFF
@@ -136,7 +137,7 @@ def locate(cpu: Cpu, memory: GuestMemory, eip: int) -> tuple[Gva, Gpa] | None:
     code = cpu.segs[CS]
     if eip > code.limit:
         return None
-    mode = PagingMode(cpu.cr0, cpu.cr3, cpu.cr4)
+    mode = paging_mode(cpu.cr0, cpu.cr3, cpu.cr4)
     linear = Gva(code.base + eip & 0xFFFF_FFFF)
     walk = look(memory.read, mode, linear)
     if walk.error(write=False, user=cpu.cpl == USER_RING, wp=mode.wp) is not None:
@@ -182,7 +183,7 @@ class _Reader:
         """Read one instruction; false if the unit ends with it, or before it."""
         eip = self.start + self.offset & 0xFFFF_FFFF
         try:
-            insn = decode(content[self.offset : self.offset + MAX_LENGTH])
+            insn = decoded(content[self.offset : self.offset + MAX_LENGTH], 32).insn
         except DecodeError:
             if not self.found:
                 rest = content[self.offset : self.offset + MAX_LENGTH]
