@@ -13,6 +13,7 @@ from teachvm.cli.exits import CommandError
 
 if TYPE_CHECKING:
     from teachvm.cli.benchmarks.figures import ProgramFigures
+    from teachvm.cli.benchmarks.translation import TranslationFigures
 
 
 @click.command()
@@ -38,9 +39,10 @@ def bench(steps: int, instructions: int, seconds: float, as_json: bool) -> None:
     The programs also run on Unicorn where it is installed, in the same run. A step of the app counts to the finished
     repaint of lesson 03's four cards, offscreen. Run mode is measured in the laboratory's window under programs that
     leave it no rest: a turn of the event loop is a slice and perhaps a repaint, and a key waits for the longest turn.
+    What binary translation costs is measured on tinyos with the sieve, beside bare metal in turns.
 
-    Programs and run mode are timed in seconds of the processor, everything else in seconds of the wall clock, which
-    mean something on a machine that does nothing else.
+    Programs, translation and run mode are timed in seconds of the processor, everything else in seconds of the wall
+    clock, which mean something on a machine that does nothing else.
 
     \b
     Examples:
@@ -53,18 +55,21 @@ def bench(steps: int, instructions: int, seconds: float, as_json: bool) -> None:
         raise CommandError(str(error)) from error
     from teachvm.cli.benchmarks.figures import measure_program
     from teachvm.cli.benchmarks.programs import PROGRAMS
+    from teachvm.cli.benchmarks.translation import measure_translation
     from teachvm.cli.benchmarks.window import measure_app, measure_runs
 
     app = measure_app(steps)
     app["run_mode"] = measure_runs(seconds)
     programs = [measure_program(name, instructions) for name in PROGRAMS]
+    translation = measure_translation(instructions)
     if as_json:
-        click.echo(json.dumps({"programs": [asdict(each) for each in programs], "app": app}))
+        rows = [asdict(each) for each in programs]
+        click.echo(json.dumps({"programs": rows, "translation": asdict(translation), "app": app}))
         return
-    _print(programs, app)
+    _print(programs, translation, app)
 
 
-def _print(programs: list[ProgramFigures], app: dict[str, Any]) -> None:
+def _print(programs: list[ProgramFigures], translation: TranslationFigures, app: dict[str, Any]) -> None:
     click.echo("million instructions a second")
     click.echo(
         f"{'':9}{'here':>8}{'with time travel':>18}{'Unicorn':>9}{'hooked':>8}{'stepped':>9}{'here/hooked':>13}"
@@ -78,6 +83,11 @@ def _print(programs: list[ProgramFigures], app: dict[str, Any]) -> None:
             f"{each.reverse_step_mean_ms:18.1f} ms{each.reverse_step_p95_ms:9.1f} ms"
             f"{each.checkpoint_bytes / (1 << 20):10.1f} MiB"
         )
+    click.echo(
+        f"tinyos with {translation.program}: bare metal {translation.bare_metal_s} s, "
+        f"binary translation {translation.translation_s} s, {translation.ratio} times as long; "
+        f"once all is translated and compiled {translation.steady_ratio} times"
+    )
     click.echo(f"start, until the first picture stands      {app['start_s']:>8} s")
     click.echo(f"step, until it is painted (95 of 100)      {app['step_to_paint_p95_ms']:>8} ms")
     click.echo(

@@ -28,6 +28,7 @@ Other operand words (AL, CL, eAX, DX, CS, CR3, 1, 3) are fixed; eAX is AX or EAX
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import Final
 
 from teachvm.isa.flags import STATUS, UNDEFINED_BY_COUNT
@@ -103,7 +104,7 @@ SHORT_ADDRESS_NAMES: Final = {"JECXZ": "JCXZ"}
 """The same for a 16-bit address size."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """One instruction form of the opcode map.
 
@@ -124,12 +125,12 @@ class Row:
     source: str = ""
     alias: bool = False
 
-    @property
+    @cached_property
     def mnemonic(self) -> str:
         """SDM mnemonic, upper case, with the 32-bit name where sizes have names."""
         return self.syntax.partition(" ")[0]
 
-    @property
+    @cached_property
     def operand_codes(self) -> tuple[str, ...]:
         """Operands in the opcode map's letters: `("Ev", "Gv")`."""
         operands = self.syntax.partition(" ")[2]

@@ -124,7 +124,7 @@ class Cpu(Fetching):
             if operation is None:
                 if self.break_at and self._broke():
                     return 0
-                operation = self._fetch(eip)
+                operation = self.fetch(eip)
             self.next_eip = eip + operation.length & MASK32
             cycles = operation.execute(self)
             self.eip = self.next_eip
@@ -151,7 +151,7 @@ class Cpu(Fetching):
         self.shadow = False
         self.eflags &= ~RF
         try:
-            operation = self._fetch(self.eip)
+            operation = self.fetch(self.eip)
             self.next_eip = self.eip + operation.length & MASK32
             # Before the instruction: delivery of INT n takes the pending trap back.
             self.trap_pending |= stepping

@@ -62,7 +62,7 @@ class Fetching(Debugging):
         """Look the current code page up again at the next fetch."""
         self.window = _NO_OPS
 
-    def _fetch(self, eip: int) -> Operation:
+    def fetch(self, eip: int) -> Operation:
         """The instruction at CS:EIP, with the checks and the page walks of its fetch.
 
         Raises:

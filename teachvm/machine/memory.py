@@ -171,6 +171,8 @@ class Memory:
 
     def read(self, phys: int, size: int) -> int:
         """Read 1, 2 or 4 bytes."""
+        if size == 4 and not phys & 3 and phys < self.size:
+            return self.words[phys >> 2]
         return int.from_bytes(self.read_bytes(phys, size), "little")
 
     def write(self, phys: int, size: int, value: int) -> None:
@@ -188,6 +190,9 @@ class Memory:
         """Store a stretch of bytes; what lies beyond the end is lost."""
         count = min(len(content), self.size - phys)
         if count <= 0:
+            return
+        if (phys & PAGE_SIZE - 1) + count <= PAGE_SIZE and not self.guard[phys >> PAGE_SHIFT]:
+            self._map[phys : phys + count] = content if count == len(content) else content[:count]
             return
         for pfn in range(phys >> PAGE_SHIFT, (phys + count - 1 >> PAGE_SHIFT) + 1):
             if self.guard[pfn]:

@@ -152,11 +152,15 @@ def interrupt_return(cpu: Cpu, size: int) -> None:
     """
     if cpu.eflags & NT:
         raise _task_return(cpu)
-    eip, selector, image = cpu.tops(size, 3)
-    selector &= 0xFFFF
-    if size == 4 and image & VM and cpu.cpl == 0:
-        raise cpu.stop(StopReason.VIRTUAL_8086, f"IRET at eip {cpu.eip:#010x} with EFLAGS.VM set")
-    back = _check_return(cpu, eip, selector, size, 3 * size)
+    known = _known_return(cpu) if size == 4 else None
+    if known is not None:
+        back, image = known
+    else:
+        eip, selector, image = cpu.tops(size, 3)
+        selector &= 0xFFFF
+        if size == 4 and image & VM and cpu.cpl == 0:
+            raise cpu.stop(StopReason.VIRTUAL_8086, f"IRET at eip {cpu.eip:#010x} with EFLAGS.VM set")
+        back = _check_return(cpu, eip, selector, size, 3 * size)
     from_cpl = cpu.cpl
     changed = returned_flags(from_cpl, cpu.eflags)
     if size == 2:
@@ -272,6 +276,26 @@ def _check_return(cpu: Cpu, eip: int, selector: int, size: int, popped: int) -> 
         segment = mark_accessed(cpu, found)
         cpu.concluded.keep(cpu, asked, segment, found.linear)
     return _Return(segment, eip, ring, stack, esp)
+
+
+def _known_return(cpu: Cpu) -> tuple[_Return, int] | None:
+    """A return to an outer ring whose frame lies in one piece, and all of whose checks came out well before.
+
+    Returns:
+        Where it goes, and the image of EFLAGS; None where anything has to be looked at.
+    """
+    esp, cpl, held = cpu.regs[ESP], cpu.cpl, cpu.segs[SS]
+    whole = held.present and held.holds_upwards(esp, esp + 20)
+    frame = cpu.words_at(held.base + esp & MASK32, 5, cpl) if whole else None
+    if frame is None:
+        return None
+    eip, selector, image, outer_esp, outer = frame
+    ring, concluded = selector & 3, cpu.concluded.of(cpu)
+    segment: Segment | None = concluded.get(("return", selector & 0xFFFF, cpl))
+    stack: Segment | None = concluded.get(("stack", outer & 0xFFFF, ring))
+    if segment is None or stack is None or ring <= cpl or eip > segment.limit or image & VM:
+        return None
+    return _Return(segment, eip, ring, stack, outer_esp), image
 
 
 def _returned_to(cpu: Cpu, selector: int) -> Descriptor:

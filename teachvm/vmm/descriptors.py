@@ -24,9 +24,10 @@ from teachvm.vmm.addresses import Gfn, Gpa, Gva
 from teachvm.vmm.deprivilege import shadow_descriptor
 from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.shadow import ShadowTables
-from teachvm.vmm.memory.walk import look, paging_mode
+from teachvm.vmm.memory.walk import GuestWalk, PagingMode, look, paging_mode
 from teachvm.vmm.region import GUEST_SLOTS, VmmRegion
 
+MOST_PAGES: Final = 64
 ABSENT: Final = bytes(DESCRIPTOR_SIZE)
 
 
@@ -41,7 +42,7 @@ class ShadowGdt:
     """
 
     STATE: ClassVar[tuple[str, ...]] = ("copy", "base", "limit", "pages", "in_kernel", "stale")
-    DERIVED: ClassVar[tuple[str, ...]] = ("memory", "region", "shadow", "slots", "two_faced")
+    DERIVED: ClassVar[tuple[str, ...]] = ("memory", "region", "shadow", "slots", "two_faced", "_walked")
 
     def __init__(self, memory: GuestMemory, region: VmmRegion, shadow: ShadowTables) -> None:
         self.memory = memory
@@ -57,6 +58,8 @@ class ShadowGdt:
         self.pages: tuple[Gfn | None, ...] = ()
         self.in_kernel = True
         self.stale = True
+        self._walked: dict[int, tuple[PagingMode, GuestWalk, Gfn | None]] = {}
+        """Where pages lay when they were looked up last, and by which entries."""
 
     def reserve(self, slots: int) -> None:
         """Keep the last slots of the real GDT for the VMM; nothing may have been copied yet."""
@@ -87,10 +90,15 @@ class ShadowGdt:
         last = base + min(limit, self.slots * DESCRIPTOR_SIZE - 1)
         frames: list[Gfn | None] = []
         for page in range(base >> PAGE_SHIFT, (last >> PAGE_SHIFT) + 1):
-            walk = look(self.memory.read, mode, Gva(page << PAGE_SHIFT & 0xFFFF_FFFF))
-            gfn = Gfn(walk.gpa >> PAGE_SHIFT)
-            mapped = walk.error(write=False, user=False, wp=mode.wp) is None and self.memory.is_ram(gfn)
-            frames.append(gfn if mapped else None)
+            linear, known = Gva(page << PAGE_SHIFT & 0xFFFF_FFFF), self._walked.get(page)
+            if known is None or known[0] is not mode or not known[1].again(self.memory.read, linear):
+                walk = look(self.memory.read, mode, linear)
+                gfn = Gfn(walk.gpa >> PAGE_SHIFT)
+                mapped = walk.error(write=False, user=False, wp=mode.wp) is None and self.memory.is_ram(gfn)
+                known = self._walked[page] = mode, walk, gfn if mapped else None
+                if len(self._walked) > MOST_PAGES:
+                    self._walked.clear()
+            frames.append(known[2])
         return tuple(frames)
 
     def _trace(self, pages: tuple[Gfn | None, ...]) -> None:

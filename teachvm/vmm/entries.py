@@ -43,6 +43,7 @@ class EntryReason(Enum):
     cost: str
     explanation: str
     source: str
+    __hash__ = object.__hash__  # a member is itself and nothing else; Enum's own hash is computed in Python
 
     CLI = ("cli", "cli", "trap", "The guest kernel turns its interrupts off: only the VCPU's IF changes.", _SDM_IOPL)
     STI = ("sti", "sti", "trap", "The guest kernel turns its interrupts on: only the VCPU's IF changes.", _SDM_IOPL)

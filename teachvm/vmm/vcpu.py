@@ -114,10 +114,10 @@ class SoftwareCpu(Cpu):
         self._walked[asked] = mode, look(read, mode, Gva(linear))
         return frame
 
-    def _fetch(self, eip: int) -> Operation:
+    def fetch(self, eip: int) -> Operation:
         """The instruction at CS:EIP, or the one the VMM knows to be there."""
         given, self.given = self.given, None
-        return super()._fetch(eip) if given is None else given
+        return super().fetch(eip) if given is None else given
 
     def flush_tlb(self, cause: str) -> None:
         """A load of CR3, or a change of PG or PSE."""
@@ -301,7 +301,8 @@ class Vcpu:
         load_breakpoints(hardware, cpu.dr)
         hardware.regs[ESP] = FRAME_BASE
         hardware.eip = RESUME
-        cycles = hardware.execute_one()
+        there = hardware.window.get(RESUME - hardware.window_origin) if hardware.open_window() else None
+        cycles = hardware.execute_one(there)
         assert cycles, "the VMM's own IRETD faulted"
         assert hardware.cpl == hardware_ring(cpu.cpl)
         self.installed[:] = hardware.segs

@@ -22,6 +22,9 @@ def test_the_figures_are_json_with_unicorn_beside_each_program(teachvm: Command)
     assert all(0 < row["turn_p95_ms"] <= row["turn_max_ms"] <= row["stop_max_ms"] for row in runs)
     assert all(row["views_per_s"] > 0 for row in runs)
     assert all(figure > 0 for figure in figures["app"].values())
+    assert set(figures["translation"]) == {"program", "bare_metal_s", "translation_s", "ratio", "steady_ratio"}
+    assert figures["translation"].pop("program") == "sieve"
+    assert all(figure > 0 for figure in figures["translation"].values())
     assert [program["name"] for program in figures["programs"]] == list(PROGRAMS)
     for program in figures["programs"]:
         assert {*program} == {

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from teachvm.cli.benchmarks import programs
 from teachvm.machine.events import ExceptionRaised
+from teachvm.machine.memory import Memory
+from teachvm.machine.tiers.region import Region
 from teachvm.trace.events import Event
 from teachvm.trace.execution import ASKED_EVERY
 from teachvm.trace.moment import Moment
@@ -18,7 +20,9 @@ from teachvm.vmm.vm import Vm
 from teachvm.world.build import build
 from teachvm.world.spec import HostSpec, ProgramSpec, VmSpec, WorldSpec
 from teachvm.world.world import World
+from tests.world import kernels
 
+STOPS = st.lists(st.integers(1, 4_000), min_size=2, max_size=5)
 PROGRAMS = ("sieve", "spinner", "hello")
 WORLDS = (
     (Technique.BARE_METAL, 1),
@@ -43,13 +47,98 @@ def made(technique: Technique, count: int, program: str, *, compiled: bool) -> T
 
 
 def same_at(stops: list[int], technique: Technique, count: int, program: str) -> None:
-    plain, fast = (made(technique, count, program, compiled=compiled) for compiled in (False, True))
+    assert_same(stops, *(made(technique, count, program, compiled=compiled) for compiled in (False, True)))
+
+
+def assert_same(stops: list[int], plain: Timeline, fast: Timeline) -> None:
     for stop in stops:
         plain.run(stop)
         fast.run(stop)
         assert plain.position == fast.position
         assert plain.digest() == fast.digest()
     assert recorded(plain) == recorded(fast)
+
+
+LOOPS = {
+    "count": "mov ecx, 90 + {a}\n.l{n}: dec ecx\n jnz .l{n}",
+    "branch": "mov ecx, 70 + {a}\n.l{n}: add ebx, ecx\n lea esi, [ebx * 2 + ecx]\n cmp esi, ebx\n jb .m{n}\n"
+    " mov [0x90000 + {p}], esi\n.m{n}: sub ecx, 1\n ja .l{n}",
+    "nested": "mov edx, 9\n.l{n}: mov ecx, {a} | 1\n.m{n}: ror eax, 3\n xor eax, ecx\n loop .m{n}\n dec edx\n"
+    " jnz .l{n}",
+    "store": "mov edi, 0x90000 + {p} + ({a} & 3)\n mov ecx, 300\n.l{n}: mov [edi + ecx * 4], ecx\n add [edi], cl\n"
+    " dec ecx\n jns .l{n}",
+    "pages": "mov esi, 0x80000\n.l{n}: mov eax, [esi]\n inc dword [esi + {a}]\n add esi, 1024\n cmp esi, 0xA0000\n"
+    " jb .l{n}",
+    "call": "mov ecx, 70 + {a}\n.l{n}: call .f{n}\n dec ecx\n jnz .l{n}\n jmp .e{n}\n.f{n}: inc dword [spot + 4]\n"
+    " ret\n.e{n}:",
+    "flags": "mov ecx, 90\n.l{n}: pushfd\n cli\n add ebx, [esp]\n popfd\n dec ecx\n jnz .l{n}",
+    "fault": "recover_at .r{n}\n mov ecx, 70 + {a}\n.l{n}: mov eax, 1000\n xor edx, edx\n dec ecx\n div ecx\n"
+    " jmp .l{n}\n.r{n}:",
+    "lost": "recover_at .r{n}\n mov esi, 0xF0000 + {a}\n.l{n}: xor ebx, [esi]\n add esi, 64\n jmp .l{n}\n.r{n}:",
+    "patch": "mov ecx, 70 + {a}\n.l{n}: test ecx, 31\n jnz .p{n}\n mov [.p{n} + 1], cl\n.p{n}: mov al, 0\n"
+    " add [spot + 8], al\n dec ecx\n jnz .l{n}",
+    "segment": "mov ecx, 90\n.l{n}: mov eax, 0x10\n mov es, ax\n mov [es:spot + 12], ecx\n dec ecx\n jnz .l{n}",
+    "say": "mov ecx, 70\n.l{n}: inc eax\n test ecx, 15\n jnz .m{n}\n in al, 0x21\n.m{n}: dec ecx\n jnz .l{n}",
+}
+"""Loops of a kernel that are executed often enough to be compiled in the translation cache; see `kernels.PIECES`."""
+WHOLE = ("count", "branch", "nested", "store", "pages")
+"""Those of them in which nothing calls the VMM, or loads a segment."""
+
+
+def looping(names: list[tuple[str, int]], period: int, rounds: int, vms: int = 1, *, compiled: bool) -> Timeline:
+    pieces = {**kernels.PIECES, **LOOPS}
+    body = "\n".join(
+        pieces[name].format(n=number, a=value, p=value % 8 * 4096, ring3="nop")
+        for number, (name, value) in enumerate(names)
+    )
+    source = kernels.HEAD.format(count=period, rounds=rounds) + body + kernels.TAIL.replace("{table}", kernels.TABLE)
+    world = kernels.world(kernels.Sample((("guest.asm", source),)), Technique.BINARY_TRANSLATION, vms)
+    tiers = world.host.machine.cpu.tiers
+    assert tiers is not None
+    tiers.enabled = compiled
+    return Timeline(world)
+
+
+def loops_compiled(timeline: Timeline) -> int:
+    """Regions that tally their ways, in pages of the translation cache."""
+    (memory,) = timeline._subject.memories
+    assert isinstance(memory, Memory)
+    pages = (memory.code_page(pfn) for pfn in range(memory.page_count))
+    return sum(isinstance(each, Region) and bool(each.ways) for page in pages for each in page.regions.values())
+
+
+LOOPING = st.lists(
+    st.tuples(st.sampled_from([*LOOPS, *LOOPS, *kernels.PIECES]), st.integers(0, 255)), min_size=1, max_size=6
+)
+
+
+@settings(max_examples=12)
+@given(LOOPING, st.integers(40, 900), st.integers(1, 4), st.sampled_from((1, 1, 2)), STOPS)
+def test_translated_loops_are_counted_the_same_compiled_and_one_by_one(
+    names: list[tuple[str, int]], period: int, rounds: int, vms: int, stops: list[int]
+) -> None:
+    assert_same(stops, *(looping(names, period, rounds, vms, compiled=compiled) for compiled in (False, True)))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@settings(max_examples=400)
+@given(LOOPING, st.integers(20, 2_000), st.integers(1, 12), st.sampled_from((1, 1, 2)), STOPS)
+def test_many_translated_loops_are_counted_the_same_compiled_and_one_by_one(
+    names: list[tuple[str, int]], period: int, rounds: int, vms: int, stops: list[int]
+) -> None:
+    assert_same(stops, *(looping(names, period, rounds, vms, compiled=compiled) for compiled in (False, True)))
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_each_translated_loop_is_counted_the_same_compiled_and_one_by_one(name: str) -> None:
+    plain, fast = (looping([(name, 90)], 700, 3, compiled=compiled) for compiled in (False, True))
+    most = 0
+    for stop in [650] * 8 + [50, 10_000]:
+        assert_same([stop], plain, fast)
+        most = max(most, loops_compiled(fast))
+    assert most or name not in WHOLE
+    assert not loops_compiled(plain)
 
 
 def recorded(timeline: Timeline) -> list[Event]:

@@ -75,14 +75,14 @@ def measure_program(name: str, instructions: int) -> ProgramFigures:
     hook = max(hooked, default=None)
     return ProgramFigures(
         name=name,
-        mips=_short(max(here)),
-        timeline_mips=_short(on_timeline),
-        unicorn_native_mips=None if unicorn is None else _short(max(unicorn.native() for _ in range(TURNS))),
-        unicorn_hook_mips=None if hook is None else _short(hook),
-        unicorn_step_mips=None if unicorn is None else _short(unicorn.stepped()),
-        ratio_to_unicorn_hook=None if hook is None else _short(max(here) / hook),
-        reverse_step_mean_ms=_short(mean(steps)),
-        reverse_step_p95_ms=_short(sorted(steps)[int(0.95 * (len(steps) - 1))]),
+        mips=short(max(here)),
+        timeline_mips=short(on_timeline),
+        unicorn_native_mips=None if unicorn is None else short(max(unicorn.native() for _ in range(TURNS))),
+        unicorn_hook_mips=None if hook is None else short(hook),
+        unicorn_step_mips=None if unicorn is None else short(unicorn.stepped()),
+        ratio_to_unicorn_hook=None if hook is None else short(max(here) / hook),
+        reverse_step_mean_ms=short(mean(steps)),
+        reverse_step_p95_ms=short(sorted(steps)[int(0.95 * (len(steps) - 1))]),
         checkpoint_bytes=timeline.checkpoint_bytes,
     )
 
@@ -113,6 +113,6 @@ def _reverse_steps(timeline: Timeline) -> list[float]:
     return taken
 
 
-def _short(value: float) -> float:
+def short(value: float) -> float:
     """Four figures."""
     return float(f"{value:.4g}")

@@ -100,7 +100,7 @@ class Border(Locals):
     def _jump(self, target: Value) -> None:
         end = self.segments[CS].limit
         if isinstance(target, Known):
-            if target.value > min(end, FLAT_LIMIT):
+            if target.value > end:
                 raise UnsupportedError("a jump out of the code segment")
         else:
             target = self.atom(as_code(target))

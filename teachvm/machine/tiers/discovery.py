@@ -111,6 +111,20 @@ def successors(block: Block) -> list[int]:
     return [target, block.end]
 
 
+def around(entry: int, blocks: dict[int, Block]) -> dict[int, Block]:
+    """The loop around an entry: the blocks from which control can come back to it directly; empty if none can."""
+    back: set[int] = set()
+    while True:
+        more = {
+            start
+            for start, block in blocks.items()
+            if start not in back and any(target == entry or target in back for target in successors(block))
+        }
+        if not more:
+            return {start: block for start, block in blocks.items() if start in back}
+        back |= more
+
+
 _BALANCED: Final = ("PUSH", "POP", "CALL", "RET")
 """Instructions that move ESP by an operand's size."""
 

@@ -12,7 +12,7 @@ from teachvm.machine.bound import Target
 from teachvm.machine.memory import CODE, CodePage, Memory
 from teachvm.machine.operation import Operation
 from teachvm.machine.tiers.border import is_flat
-from teachvm.machine.tiers.discovery import discover
+from teachvm.machine.tiers.discovery import around, discover
 from teachvm.machine.tiers.passages import INTERRUPT, PASSED, Passage, Place, interrupt_passage, led_to, return_passage
 from teachvm.machine.tiers.region import Advice, Builder, Region, UnalignedError
 from teachvm.machine.tiers.specialise import Traits, traits
@@ -184,6 +184,37 @@ class Tiers:
             else:
                 return done, found  # type: ignore[return-value]  # neither region nor passage
 
+    # ---- code somebody counts ------------------------------------------------------------------
+
+    def tallied(self, *, make: bool) -> Region | None:
+        """The loop at EIP as a region that tallies its ways, for somebody who runs it himself, wherever it lies.
+
+        Args:
+            make: Compile it, if it has not been found that no whole loop can be.
+        """
+        self._settle(NO_BARRIERS)
+        eip = self._cpu.eip
+        frame = self._tlb.reads[self._cpu.cpl].get(eip >> 12)
+        if self._mode < 0 or frame is None or not self._ready():
+            return None
+        page, asked = self._ram.code_page(frame >> 12), (eip, self._mode)
+        found = page.regions.get(asked)
+        if found is None and make:
+            made = self._compile(eip, frame, page, tallied=True)
+            found = page.regions[asked] = COLD if made is None else made
+        return found if isinstance(found, Region) else None
+
+    def run_tallied(self, region: Region, limit: int) -> int:
+        """Execute such a region, at whose beginning the CPU stands; how many instructions were completed."""
+        cpu = self._cpu
+        if limit < region.need:
+            return 0
+        maps = self._maps[cpu.cpl]
+        count, cpu.eip, cpu.eflags = region.run(limit, cpu.regs, cpu.eflags, *maps, *self._views)
+        if self._missed:
+            self._looked_up(self._missed.pop())
+        return count
+
     # ---- passages ------------------------------------------------------------------------------
 
     def _passes(self, passage: Passage, owner: Owner) -> bool:
@@ -330,7 +361,7 @@ class Tiers:
         near[eip] = found if isinstance(found, Region) else page.ops[1].get(eip & 0xFFF)
         return near[eip]
 
-    def _compile(self, eip: int, frame: int, page: CodePage) -> Region | None:
+    def _compile(self, eip: int, frame: int, page: CodePage, *, tallied: bool = False) -> Region | None:
         origin = eip & ~0xFFF
 
         def fetch(address: int) -> Operation | None:
@@ -345,13 +376,15 @@ class Tiers:
 
         segments = tuple(self._cpu.segs)
         blocks = discover(eip, fetch, self._traits_of, self._barriers)
+        if tallied:
+            blocks = around(eip, blocks)
         if eip not in blocks:
             return None
         beside, unaligned = (
             frozenset(address for address, count in counts.items() if count >= OFTEN)
             for counts in (self._beside, self._unaligned)
         )
-        advice = Advice(beside, unaligned, self._barriers)
+        advice = Advice(beside, unaligned, self._barriers, tallied)
         return Builder(eip, blocks, segments, advice, self._ram.holds_code).build(self._missed)
 
     def _traits_of(self, operation: Operation, next_eip: int) -> Traits | None:

@@ -9,8 +9,8 @@ an instruction boundary; an instruction that cannot go on the fast way leaves be
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any, Final
 
@@ -43,14 +43,16 @@ LEFT: Final = (KeyError, UnalignedError, alu.DivideError)
 """What makes compiled code leave before an instruction: no page map entry, unaligned, #DE."""
 
 Compiled = Callable[..., tuple[int, int, int]]
+Way = tuple[int, ...]
+"""Addresses of instructions executed one behind the other, from a head to the next one or out."""
 
 
 @dataclass(slots=True)
 class Exit:
-    """How to leave before an instruction: where it is, how many were done since the last head, how flags are had."""
+    """How to leave before an instruction: where it is, what was done since the last head, how flags are had."""
 
     eip: int
-    done: int
+    way: Way
     flags: str
     code: CodeType | None = None
 
@@ -69,11 +71,31 @@ class Region:
             code, and views of memory; returns (instructions done, eip, eflags).
         need: Least limit it can be entered with.
         source: Its Python source.
+        ways: If that is tallied, the number of each way that can be gone between two heads, or from one to leaving.
+        tally: By number, how often it was since somebody asked.
     """
 
     run: Compiled
     need: int
     source: str
+    ways: dict[Way, int] = field(default_factory=dict)
+    tally: list[int] = field(default_factory=list)
+
+    def took(self, way: Way) -> None:
+        """A way was left before its end: it is one of its own."""
+        if way:
+            number = self.ways.setdefault(way, len(self.ways))
+            if number == len(self.tally):
+                self.tally.append(0)
+            self.tally[number] += 1
+
+    def went(self) -> Iterator[tuple[Way, int]]:
+        """The ways gone since the last time this was asked, and how often each."""
+        for way, number in self.ways.items():
+            times = self.tally[number]
+            if times:
+                self.tally[number] = 0
+                yield way, times
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +106,13 @@ class Advice:
         beside_code: Addresses of instructions that often store into pages that hold code.
         unaligned: Addresses of instructions whose accesses are often not aligned.
         barriers: Addresses at which compiled code is left.
+        tallied: Which way was gone is counted, for somebody to whom instructions are not all the same.
     """
 
     beside_code: frozenset[int] = frozenset()
     unaligned: frozenset[int] = frozenset()
     barriers: frozenset[int] = frozenset()
+    tallied: bool = False
 
 
 class Builder(Specialiser):
@@ -108,6 +132,7 @@ class Builder(Specialiser):
         self.entry = entry
         self.blocks = blocks
         self.exits: list[Exit] = []
+        self.ways: dict[Way, int] = {}
         self.heads = self._find_heads()
         self.longest: dict[int, int] = {}
         self.late: dict[str, int] = {}
@@ -150,7 +175,7 @@ class Builder(Specialiser):
     def _loop(self, head: int) -> None:
         number = self.heads[head]
         self.depth = 3
-        self.number = self._exit_here(head, 0, FlagState(base=LATE))
+        self.number = self._exit_here(head, (), FlagState(base=LATE))
         self.line(f"{'if' if number == 0 else 'elif'} b == {number}:")
         self.depth = 4
         self.line("while True:")
@@ -163,80 +188,89 @@ class Builder(Specialiser):
         self._head, self._worst = head, 0
         self.longest[head] = 0
         self.flags = FlagState(base=LATE)
-        self._block(head, 0, 0)
+        self._block(head, (), 0)
         self.longest[head] = self._worst
 
-    def _exit_here(self, eip: int, done: int, flags: FlagState) -> int:
-        self.exits.append(Exit(eip, done, flags.eflags()))
+    def _exit_here(self, eip: int, way: Way, flags: FlagState) -> int:
+        self.exits.append(Exit(eip, way, flags.eflags()))
         return len(self.exits) - 1
 
-    def _block(self, start: int, done: int, depth: int) -> None:
+    def _done(self, way: Way) -> None:
+        """Count what was executed since the last head."""
+        self._worst = max(self._worst, len(way))
+        if way:
+            self.line(f"n += {len(way)}")
+            if self._advice.tallied:
+                self.line(f"TALLY[{self._number_of(way)}] += 1")
+
+    def _number_of(self, way: Way) -> int:
+        return self.ways.setdefault(way, len(self.ways))
+
+    def _block(self, start: int, way: Way, depth: int) -> None:
         block = self.blocks[start]
         dead = dead_flags(block.traits)
         for index, operation in enumerate(block.operations):
             eip = block.addresses[index]
-            self.number = self._exit_here(eip, done, self.flags)
+            self.number = self._exit_here(eip, way, self.flags)
             self.flags_dead = dead[index]
             self.next_eip = eip + operation.length & MASK32
             self.overwrites = block.traits[index].overwrites
             self.beside_code, self.unaligned = eip in self._advice.beside_code, eip in self._advice.unaligned
             self.specialise(operation)
-            done += 1
+            way += (eip,)
         if block.transfers:
-            self._transfer(block, done, depth)
+            self._transfer(block, way, depth)
         else:
-            self._go(block.end, done, depth)
+            self._go(block.end, way, depth)
 
     # ---- control flow --------------------------------------------------------------------------
 
-    def _transfer(self, block: Block, done: int, depth: int) -> None:
+    def _transfer(self, block: Block, way: Way, depth: int) -> None:
         if self.branch is not None:
             test, target = self.branch
             self.line(f"if {test.test}:")
             self.depth += 1
             flags = self.flags.copy()
-            self._to(target, done, depth)
+            self._to(target, way, depth)
             self.depth -= 1
             self.flags = flags
-            self._go(block.end, done, depth)
+            self._go(block.end, way, depth)
         elif self.target is not None:
-            self._to(self.target, done, depth)
+            self._to(self.target, way, depth)
         else:
-            self._go(block.end, done, depth)
+            self._go(block.end, way, depth)
 
-    def _to(self, target: Value, done: int, depth: int) -> None:
+    def _to(self, target: Value, way: Way, depth: int) -> None:
         if isinstance(target, Known):
-            self._go(target.value & MASK32, done, depth)
+            self._go(target.value & MASK32, way, depth)
             return
         text = as_code(target).text
         if self.returns:
             self.line(f"b = RETURNS.get({text}, -1)")
             self.line("if b >= 0:")
             self.depth += 1
-            self._pass_on(done)
+            self._pass_on(way)
             self.line("break")
             self.depth -= 1
-        self._leave(text, done)
+        self._leave(text, way)
 
-    def _go(self, target: int, done: int, depth: int) -> None:
+    def _go(self, target: int, way: Way, depth: int) -> None:
         if target not in self.blocks or target in self._advice.barriers:
-            self._leave(str(target), done)
+            self._leave(str(target), way)
         elif target in self.heads or depth >= MOST_DEPTH:
             self.heads.setdefault(target, len(self.heads))
-            self._pass_on(done)
+            self._pass_on(way)
             if target == self._head:
                 self.line("continue")
             else:
                 self.line(f"b = {self.heads[target]}")
                 self.line("break")
         else:
-            self._block(target, done, depth + 1)
+            self._block(target, way, depth + 1)
 
-    def _pass_on(self, done: int) -> None:
+    def _pass_on(self, way: Way) -> None:
         """Reach a head: count, and put the flags where every head expects them."""
-        self._worst = max(self._worst, done)
-        if done:
-            self.line(f"n += {done}")
+        self._done(way)
         if self.flags.layers and len(self.flags.needs()) <= len(LATE_NAMES):
             self._postpone()
         elif self.flags.layers:
@@ -255,12 +289,10 @@ class Builder(Specialiser):
         kept = "".join(f"; {late} = {name}" for name, late in zip(names, LATE_NAMES, strict=False))
         self.line(f"fk = {number}{kept}")
 
-    def _leave(self, eip: str, done: int) -> None:
+    def _leave(self, eip: str, way: Way) -> None:
         """Leave the function at an instruction boundary."""
-        self._worst = max(self._worst, done)
         self.line(f"e = {eip}")
-        if done:
-            self.line(f"n += {done}")
+        self._done(way)
         self.line(f"x = {self.flags.eflags()}")
         self.line("@return")
 
@@ -287,7 +319,9 @@ class Builder(Specialiser):
         source += ["    except LEFT as error:"]
         source += ["        MISSED.append(error)"]
         source += ["        out = EXITS[LINES[error.__traceback__.tb_lineno]]", f"        {save}"]
-        source += ["        return n + out.done, out.eip, eval(out.code or out.compile(), NAMES, locals())"]
+        if self._advice.tallied:
+            source += ["        took(out.way)"]
+        source += ["        return n + len(out.way), out.eip, eval(out.code or out.compile(), NAMES, locals())"]
         text = "\n".join(source) + "\n"
         names: dict[str, Any] = dict(PURE)
         names.update(
@@ -300,8 +334,16 @@ class Builder(Specialiser):
             UNALIGNED=UnalignedError,
             RETURNS={address: self.heads[address] for address in self.returns},
         )
-        ways: list[Any] = [None]
-        names["late"] = lambda fk, *kept: ways[fk](*kept) if fk else kept[-1]
-        ways += [eval(f"lambda {', '.join(LATE_NAMES)}, fl: {way}", names) for way in self.late]
+        lates: list[Any] = [None]
+        names["late"] = lambda fk, *kept: lates[fk](*kept) if fk else kept[-1]
+        lates += [eval(f"lambda {', '.join(LATE_NAMES)}, fl: {way}", names) for way in self.late]
+        region = Region(_not_yet, self.longest[self.entry], text, self.ways, [0] * len(self.ways))
+        names["TALLY"], names["took"] = region.tally, region.took
         exec(compile(text, f"<region {self.entry:#x}>", "exec"), names)
-        return Region(names["run"], self.longest[self.entry], text)
+        region.run = names["run"]
+        return region
+
+
+def _not_yet(*arguments: Any) -> tuple[int, int, int]:
+    """A region that is being written cannot be run."""
+    raise NotImplementedError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from teachvm.host.frames import Owner, OwnerKind
 from teachvm.host.host import Host
@@ -11,6 +11,9 @@ from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
 from teachvm.machine.bus import MemoryMappedDevice
 from teachvm.machine.memory import ALL_ONES, Memory
 from teachvm.vmm.addresses import Gfn, Gpa, Hfn, Hpa
+
+WORD_SHIFT: Final = PAGE_SHIFT - 2
+"""From a frame number to the number of its first doubleword."""
 
 
 class GuestMemory:
@@ -96,6 +99,8 @@ class GuestMemory:
 
     def read(self, phys: int, size: int) -> int:
         """Read 1, 2 or 4 bytes."""
+        if size == 4 and not phys & 3 and phys >> PAGE_SHIFT < self.frame_count:
+            return self._memory.words[self.pmap[phys >> PAGE_SHIFT] << WORD_SHIFT | (phys & PAGE_SIZE - 1) >> 2]
         if (phys & PAGE_SIZE - 1) + size > PAGE_SIZE:
             return sum(self.read(phys + index, 1) << 8 * index for index in range(size))
         hpa = self.hpa(Gpa(phys))

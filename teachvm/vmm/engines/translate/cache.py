@@ -207,7 +207,7 @@ class TranslationCache:
         )
         if elided:
             assert link is not None
-            self._note_chain(link, fragment.start, ExitState.ELIDED)
+            self._note_chain(link, fragment.start)
         return fragment.start
 
     def _write_fragment(self, unit: Unit) -> Fragment:
@@ -216,6 +216,7 @@ class TranslationCache:
         self.number += 1
         self.top = fragment.end
         self.store.write(fragment.start, b"".join(insn.bytes for insn in fragment.code).ljust(JUMP_BYTES, b"\xcc"))
+        self.store.decode(fragment.code)
         for stub in fragment.stubs:
             self.store.write(stub.address, stub.bytes)
         self._keep(fragment)
@@ -269,23 +270,22 @@ class TranslationCache:
             content = old.bytes[:-4] + (to - old.end & 0xFFFF_FFFF).to_bytes(4, "little")
         else:
             content = near_jump(site, to)
-        self._replace_insn(link[0], replace(old, bytes=content, origin=Origin.CHAINED))
+        insn = CacheInsn(site, content, old.guest, Origin.CHAINED, old.completes, old.recover)
+        self._place(insn, link[0])
         self.store.write(site, content)
-        self._note_chain(link, to, ExitState.CHAINED)
+        self.store.decode((insn,))
+        self._note_chain(link, to, tuple([insn if each is old else each for each in fragment.code]))
 
-    def _replace_insn(self, start: int, insn: CacheInsn) -> None:
-        fragment = self.fragments[start]
-        code = tuple(insn if each.address == insn.address else each for each in fragment.code)
-        self._keep(replace(fragment, code=code))
-
-    def _note_chain(self, link: Link, to: int, state: ExitState) -> None:
+    def _note_chain(self, link: Link, to: int, code: tuple[CacheInsn, ...] | None = None) -> None:
+        """An exit leads to a fragment: by an instruction of the fragment's new code, or, without one, by elision."""
         start, index = link
-        fragment = self.fragments[start]
+        fragment, state = self.fragments[start], ExitState.ELIDED if code is None else ExitState.CHAINED
         exits = list(fragment.exits)
         exits[index] = replace(exits[index], state=state, to=to)
-        self._keep(replace(fragment, exits=tuple(exits)))
+        kept = replace(fragment, code=fragment.code if code is None else code, exits=tuple(exits))
         if fragment.state is FragmentState.INVALIDATED:
-            self._keep(replace(self.fragments[start], state=FragmentState.FORWARDED, forward=to))
+            kept = replace(kept, state=FragmentState.FORWARDED, forward=to)
+        self.fragments[start] = kept
         self.vm.host.recorder.mark(
             UnitChained,
             vm=self.vm.name,
@@ -331,6 +331,7 @@ class TranslationCache:
             for insn in landing.code:
                 self.store.write(insn.address, insn.bytes)
                 self._place(insn, None)
+            self.store.decode(landing.code)
         self.fields.set_target(table, eip, landing.start)
         self.vm.host.recorder.mark(
             TargetRemembered, vm=self.vm.name, eip=eip, landing=landing.start, fragment=body, returns=table == RETURNS

@@ -6,7 +6,7 @@ Every instruction that is not the guest's own goes through the assembler's encod
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 from teachvm.isa.encode import Request, encode
@@ -30,8 +30,13 @@ def assembled(mnemonic: str, operands: tuple[Source, ...], request: Request) -> 
 
 def near_jump(at: int, to: int, mnemonic: str = "JMP") -> bytes:
     """A direct jump, always in its long form, so that its target can be changed."""
-    whole = assembled(mnemonic, (Rel(0),), Request(reach="near", wide=True))
+    whole = _long_jump(mnemonic)
     return with_constant(whole, to - at - len(whole))
+
+
+@cache
+def _long_jump(mnemonic: str) -> bytes:
+    return assembled(mnemonic, (Rel(0),), Request(reach="near", wide=True))
 
 
 def with_constant(whole: bytes, value: int) -> bytes:

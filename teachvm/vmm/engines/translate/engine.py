@@ -133,7 +133,8 @@ class BinaryTranslation(TrapAndEmulate):
         """Let the hardware complete instructions of a program, or of translated code, which are counted one by one."""
         if not self.in_cache:
             return super().burst(limit, barriers, through=through)
-        if barriers or self.hardware.watched_from_outside:
+        tiers = self.hardware.tiers
+        if barriers or self.hardware.watched_from_outside or tiers is None or not tiers.enabled:
             return 0
         first = self.clock.n
         try:
@@ -144,6 +145,7 @@ class BinaryTranslation(TrapAndEmulate):
 
     def _run_guest(self) -> None:
         if self.in_cache:
+            self.hardware.open_window()
             self.runner.one()
         else:
             super()._run_guest()

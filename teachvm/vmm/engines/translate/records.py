@@ -16,6 +16,8 @@ from enum import Enum
 class Origin(Enum):
     """How an instruction in the translation cache came about; the value is its name everywhere."""
 
+    __hash__ = object.__hash__  # a member is itself and nothing else; Enum's own hash is computed in Python
+
     COPIED = "copied"
     """The guest's own bytes: IDENT."""
     REPLACED = "replaced"

@@ -54,6 +54,14 @@ _BYTE_IF: Final = IF >> 8
 _RELOAD_ECX: Final = assembled("MOV", (_ECX, field(SPILL_ECX)), Request())
 _DIFFERENCE: Final = assembled("LEA", (_ECX, Mem(DS, EAX, None, 1, WIDE, 0)), Request())
 _RELOAD_EAX: Final = assembled("MOV", (_EAX, field(SPILL_EAX)), Request())
+_PUT_EAX: Final = assembled("MOV", (field(SPILL_EAX), _EAX), Request())
+_PUT_ECX: Final = assembled("MOV", (field(SPILL_ECX), _ECX), Request())
+_POP_EAX: Final = assembled("POP", (_EAX,), Request())
+_LOW_BYTE: Final = assembled("MOVZX", (_ECX, _AL), Request())
+_THROUGH: Final = {
+    table: assembled("JMP", (field(table, index=ECX, scale=4),), Request()) for table in (RETURNS, BRANCHES)
+}
+"""Jumps to the landing whose number is in ECX, by table."""
 
 
 def cli(e: Emitter, before: Recover, after: Recover, *, dead: bool) -> None:
@@ -74,7 +82,7 @@ def cli(e: Emitter, before: Recover, after: Recover, *, dead: bool) -> None:
 
 def sti(e: Emitter, before: Recover, after: Recover) -> None:
     """Virtual IF := 1, unless an interrupt waits: then the VMM does it, and lets the next instruction go first."""
-    e.asm("MOV", field(SPILL_ECX), _ECX, recover=before)
+    e.raw(_PUT_ECX, recover=before)
     aside = replace(before, restore=(_C,))
     e.asm("MOVZX", _ECX, field(PENDING, 8), recover=aside)
     e.skip("JECXZ", (_RELOAD_ECX, CALL_VMM), recover=aside)
@@ -86,7 +94,7 @@ def sti(e: Emitter, before: Recover, after: Recover) -> None:
 
 def _change_if(e: Emitter, mnemonic: str, operands: tuple[Mem, Imm], before: Recover, after: Recover) -> None:
     """Change IF with the status flags saved in AX and restored from there."""
-    e.asm("MOV", field(SPILL_EAX), _EAX, recover=before)
+    e.raw(_PUT_EAX, recover=before)
     aside = replace(before, restore=(_A,))
     e.asm("LAHF", recover=aside)
     e.asm("SETO", _AL, recover=aside)
@@ -101,8 +109,8 @@ def pushfd(e: Emitter, before: Recover, after: Recover) -> None:
     """Push the real flags, then put the guest's IF and IOPL in their place; LEA adds without touching flags."""
     e.asm("PUSHFD", recover=before)
     pushed = replace(before, esp=4)
-    e.asm("MOV", field(SPILL_EAX), _EAX, recover=pushed)
-    e.asm("MOV", field(SPILL_ECX), _ECX, recover=pushed)
+    e.raw(_PUT_EAX, recover=pushed)
+    e.raw(_PUT_ECX, recover=pushed)
     e.asm("MOV", _EAX, _TOP, recover=pushed)
     e.asm("MOV", _ECX, field(FLAGS), recover=replace(pushed, restore=(_A,)))
     aside = replace(pushed, restore=(_A, _C))
@@ -114,8 +122,8 @@ def pushfd(e: Emitter, before: Recover, after: Recover) -> None:
 
 def popfd(e: Emitter, before: Recover, after: Recover) -> None:
     """Let the hardware pop what it may change, and keep IF and IOPL; the VMM does it if more has to happen."""
-    e.asm("MOV", field(SPILL_EAX), _EAX, recover=before)
-    e.asm("MOV", field(SPILL_ECX), _ECX, recover=before)
+    e.raw(_PUT_EAX, recover=before)
+    e.raw(_PUT_ECX, recover=before)
     e.asm("MOV", _EAX, _TOP, recover=before)
     aside = replace(before, restore=(_A, _C))
     e.asm("MOVZX", _ECX, _AH, recover=aside)
@@ -135,9 +143,9 @@ def popfd(e: Emitter, before: Recover, after: Recover) -> None:
 
 def ret(e: Emitter, before: Recover, released: int) -> None:
     """Pop the guest's return address and look it up by its low byte: the stack never holds an address of the cache."""
-    e.asm("MOV", field(SPILL_EAX), _EAX, recover=before)
-    e.asm("MOV", field(SPILL_ECX), _ECX, recover=before)
-    e.asm("POP", _EAX, recover=before)
+    e.raw(_PUT_EAX, recover=before)
+    e.raw(_PUT_ECX, recover=before)
+    e.raw(_POP_EAX, recover=before)
     popped = replace(before, restore=(_A,), esp=-4)
     if released:
         e.asm("LEA", Reg(ESP, 32), Mem(SS, ESP, None, 1, released, 0), recover=popped)
@@ -172,8 +180,8 @@ def jump_computed(e: Emitter, before: Recover, target: Reg | Mem, lent: int | No
         lent: The guest's segment register that FS stands for in it.
         pushed: For a call, the return address.
     """
-    e.asm("MOV", field(SPILL_EAX), _EAX, recover=before)
-    e.asm("MOV", field(SPILL_ECX), _ECX, recover=before)
+    e.raw(_PUT_EAX, recover=before)
+    e.raw(_PUT_ECX, recover=before)
     loaded = replace(before, restore=(_A,))
     if lent is None:
         e.asm("MOV", _EAX, target, recover=before)
@@ -187,9 +195,9 @@ def jump_computed(e: Emitter, before: Recover, target: Reg | Mem, lent: int | No
 
 def _look_up(e: Emitter, before: Recover, table: int) -> None:
     """Jump through a table of landings; the target is in EAX, and EAX and ECX are put aside."""
-    e.asm("MOVZX", _ECX, _AL, recover=before)
+    e.raw(_LOW_BYTE, recover=before)
     aside = replace(before, restore=(_A, _C))
-    e.asm("JMP", field(table, index=ECX, scale=4), recover=aside, completes=1)
+    e.raw(_THROUGH[table], recover=aside, completes=1)
 
 
 LANDED: Final = Recover(None, (_A, _C))

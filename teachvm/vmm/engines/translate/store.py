@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from teachvm.host.frames import Owner, OwnerKind
-from teachvm.isa.paging import PAGE_SIZE
+from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
+from teachvm.machine.operation import decoded
 from teachvm.vmm.engines.translate.fields import FIELDS_BASE
 
 if TYPE_CHECKING:
+    from teachvm.vmm.engines.translate.records import CacheInsn
     from teachvm.vmm.region import VmmRegion
 
 CACHE_BASE: Final = FIELDS_BASE + 0x8000
@@ -30,6 +33,17 @@ class Store:
             physical, room = self._place(address)
             self._memory.write_bytes(physical, content[:room])
             address, content = address + room, content[room:]
+
+    def decode(self, code: Sequence[CacheInsn]) -> None:
+        """Have instructions that stand one behind another decoded already when the processor comes to them."""
+        memory = self._memory
+        physical, room = self._place(code[0].address)
+        memory.remember_code(physical, min(room, code[-1].end - code[0].address))
+        for insn in code:
+            at, left = self._place(insn.address)
+            operation = decoded(insn.bytes, 32)
+            if at >> PAGE_SHIFT == physical >> PAGE_SHIFT and operation.length <= left:
+                memory.code_page(at >> PAGE_SHIFT).ops[True][at & PAGE_SIZE - 1] = operation
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes as they stand in the cache now."""

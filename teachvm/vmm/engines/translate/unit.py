@@ -12,16 +12,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from teachvm.isa.conditions import BY_MNEMONIC
 from teachvm.isa.decode import MAX_LENGTH, DecodeError, Insn
 from teachvm.isa.flags import STATUS
-from teachvm.isa.operands import CS, DS, ES, FS, GS, SS, Creg, Imm, Mem, Operand, Reg, Rel, Sreg
+from teachvm.isa.operands import CS, DS, ES, FS, GS, SS, Creg, Dreg, Imm, Mem, Operand, Reg, Rel, Sreg
 from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
 from teachvm.isa.row import InstructionClass
 from teachvm.machine.cpu import Cpu
-from teachvm.machine.operation import decoded
+from teachvm.machine.operation import REMEMBERED, decoded
 from teachvm.vmm.addresses import Gfn, Gpa, Gva
 from teachvm.vmm.deprivilege import USER_RING
 from teachvm.vmm.engines.translate.fields import CONTROL, LOCAL, SELECTOR, TASK
@@ -38,6 +39,8 @@ LAST_GUEST_SLOT: Final = 0x100
 
 class How(Enum):
     """What becomes of a guest instruction."""
+
+    __hash__ = object.__hash__  # a member is itself and nothing else; Enum's own hash is computed in Python
 
     COPY = auto()
     CALLOUT = auto()
@@ -62,6 +65,10 @@ _IN_CACHE: Final = {"CLI": How.CLI, "STI": How.STI, "PUSHFD": How.PUSHFD, "POPFD
 _COUNTED: Final = frozenset(("LOOP", "LOOPE", "LOOPNE", "JECXZ"))
 _TASK_READS: Final = {"STR": TASK, "SLDT": LOCAL}
 _NOT_COPIED: Final = frozenset(("RDTSC", "CPUID", "INT1"))
+_LOOKED_AT: Final = frozenset((*_IN_CACHE, *_TASK_READS, *_NOT_COPIED, "SMSW"))
+"""Instructions of which more has to be known than that they are innocuous."""
+_CONSTANTS: Final = ("MOV", "XOR")
+"""Instructions that may leave a constant in a register."""
 _PURE: Final = frozenset(
     (
         *("MOV", "XOR", "AND", "OR", "ADD", "SUB", "CMP", "TEST", "NEG", "NOT", "LEA", "NOP", "MOVZX", "MOVSX"),
@@ -78,6 +85,9 @@ class Plan(NamedTuple):
     target: int = 0
     field: int | None = None
     value: int = 0
+
+
+_COPY: Final = Plan(How.COPY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,15 @@ def read_unit(cpu: Cpu, memory: GuestMemory, eip: int, simulated: Collection[int
     return Unit(linear, gpa, tuple(reader.with_flags()))
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _plain(code: bytes) -> bool:
+    """Whether an instruction is copied wherever it stands: innocuous, and no register in it that the VMM keeps."""
+    insn = decoded(code, 32).insn
+    if insn.row.terminator or insn.row.klass is not InstructionClass.INNOCUOUS or insn.row.mnemonic in _LOOKED_AT:
+        return False
+    return stands_for(insn) is None and not any(isinstance(each, Sreg | Creg | Dreg) for each in insn.operands)
+
+
 class _Reader:
     """Decodes one instruction after another, and remembers what is known of registers."""
 
@@ -198,6 +217,8 @@ class _Reader:
         return not insn.row.terminator
 
     def _plan(self, eip: int, code: bytes, insn: Insn, *, last: bool) -> Plan:
+        if _plain(code) and eip not in self.simulated:
+            return _COPY
         mnemonic = insn.row.mnemonic
         if insn.row.terminator:
             return self._transfer(eip + len(code) & 0xFFFF_FFFF, insn)
@@ -276,6 +297,8 @@ class _Reader:
     def _remember(self, insn: Insn) -> None:
         """Keep in mind which registers hold constants, as far as it is certain."""
         mnemonic, operands = insn.row.mnemonic, insn.operands
+        if not self.known and mnemonic not in _CONSTANTS:
+            return
         match mnemonic, operands:
             case "MOV", (Reg(index, 32), Imm(value, _)):
                 self.known[index] = value
@@ -292,7 +315,9 @@ class _Reader:
     def with_flags(self) -> list[Planned]:
         """The unit, with what look-ahead says about the flags behind each CLI."""
         return [
-            replace(each, dead=each.how is How.CLI and not self.mode.cpl and _dead(self.found[index + 1 :]))
+            replace(each, dead=True)
+            if each.how is How.CLI and not self.mode.cpl and _dead(self.found[index + 1 :])
+            else each
             for index, each in enumerate(self.found)
         ]
 
