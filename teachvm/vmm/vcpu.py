@@ -8,7 +8,7 @@ EIP, most of EFLAGS and the segment registers; the software CPU keeps the rest.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from teachvm.host.host import Host
 from teachvm.isa import paging
@@ -126,6 +126,22 @@ class SoftwareCpu(Cpu):
     def invalidate_page(self, linear: int) -> None:
         """INVLPG."""
         self.page_flushed(Gva(linear))
+
+
+class Cached(NamedTuple):
+    """Where translated code is entered.
+
+    Attributes:
+        code: Its code segment.
+        at: Where in it.
+        fields: What GS is to hold.
+        stack: What SS is to be loaded with.
+    """
+
+    code: Segment
+    at: int
+    fields: Segment
+    stack: int
 
 
 class Vcpu:
@@ -276,26 +292,26 @@ class Vcpu:
             return False
         return stack.writable and stack.dpl == cpu.cpl and stack.selector & 3 == cpu.cpl
 
-    def push(self, code: Segment | None = None, at: int = 0, fields: Segment | None = None) -> None:
+    def push(self, cached: Cached | None = None) -> None:
         """Put the guest's registers into the hardware and go there with IRETD; `holdable` must have said yes.
 
         Args:
-            code: The code segment to go to instead of the guest's own, for translated code.
-            at: Where in it.
-            fields: What GS is to hold then.
+            cached: Where to go instead of the guest's own code, for translated code.
         """
         hardware, cpu = self._hardware, self.cpu
+        code, eip, stack = cpu.segs[CS].selector, cpu.eip, cpu.segs[SS].selector
         hardware.regs[:] = cpu.regs
         for index in DATA_REGISTERS:
             hardware.segs[index] = data_register(cpu.segs[index], cpu.cpl)
-        if fields is not None:
-            hardware.segs[GS] = fields
+        if cached is not None:
+            hardware.segs[GS] = cached.fields
+            code, eip, stack = cached.code.selector, cached.at, cached.stack
         self.region.write_frame(
-            cpu.eip if code is None else at,
-            hardware_selector(cpu.segs[CS].selector if code is None else code.selector, cpu.cpl),
+            eip,
+            hardware_selector(code, cpu.cpl),
             hardware_flags(cpu.eflags),
             cpu.regs[ESP],
-            hardware_selector(cpu.segs[SS].selector, cpu.cpl),
+            hardware_selector(stack, cpu.cpl),
         )
         hardware.cr0 = GUEST_CR0 | cpu.cr0 & CR0_AM
         load_breakpoints(hardware, cpu.dr)

@@ -140,7 +140,7 @@ def _kept(scene: Scene, stale: tuple[bool, ...]) -> NoteView:
     if scene.technique in _MOVED:
         text = " The VMM gives the hardware the hidden part, cut short, and not what is in memory."
         translated = scene.technique is Technique.BINARY_TRANSLATION
-        if stale[SS] or (stale[CS] and not translated):
+        if (stale[SS] or stale[CS]) and not translated:
             text = " The hardware could not load that again: the VMM executes each instruction itself."
         elif stale[CS] and not any(stale[CS + 1 :]) and not stale[0]:
             text = " Translated code goes on: it runs in the code segment of the cache."

@@ -3,8 +3,8 @@
 Directly runs what cannot tell: code in ring 3 with interrupts on that cannot turn them off, whose segment registers
 hold what the real descriptors say. A kernel is never that, since its ring is another; a program may not be either.
 
-Deviation: a stack segment that the real table does not hold, or of 16 bits, a code segment of 16 bits, flags that count
-instructions, and breakpoints in code that would run from the cache: the VMM interprets the instruction.
+Deviation: with a stack or a code segment of 16 bits, flags that count instructions, or breakpoints where the code would
+run from the cache, the VMM interprets the instruction.
 
 Source: Bugnion et al., TOCS 30(4) 2012 (the decision); SDM Vol. 3A, §5.5.
 """
@@ -38,7 +38,7 @@ def runs_directly(vcpu: Vcpu) -> bool:
     if not flags_allow(cpu.cpl, cpu.eflags):
         return False
     gdt.synchronize(cpu)
-    if not gdt.holds(cpu.segs[CS]):
+    if not (gdt.holds(cpu.segs[CS]) and gdt.holds(cpu.segs[SS])):
         return False
     return all(reloads(cpu.segs[index], gdt.slot(cpu.segs[index]), cpu.cpl) for index in DATA_REGISTERS)
 
@@ -51,6 +51,4 @@ def translatable(vcpu: Vcpu) -> bool:
     if cpu.dr[7] & DR7_ENABLED or cpu.cpl not in (0, USER_RING):
         return False
     vcpu.gdt.synchronize(cpu)
-    if not vcpu.gdt.holds(stack):
-        return False
-    return stack.writable and stack.big and stack.dpl == cpu.cpl == stack.selector & 3
+    return stack.present and stack.writable and stack.big and stack.dpl == cpu.cpl == stack.selector & 3

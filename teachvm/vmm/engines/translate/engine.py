@@ -32,7 +32,7 @@ from teachvm.vmm.engines.translate.adaptive import GUILTY, INNOCENT, reason_of, 
 from teachvm.vmm.engines.translate.cache import Link, TranslationCache
 from teachvm.vmm.engines.translate.decision import runs_directly, translatable
 from teachvm.vmm.engines.translate.fields import BRANCHES, CACHE_CODE, FIELDS_DATA, RETURNS
-from teachvm.vmm.engines.translate.lending import LENT_SLOTS, lend, take_away
+from teachvm.vmm.engines.translate.lending import OWN_SLOTS, lend, stack_selector, take_away
 from teachvm.vmm.engines.translate.modes import CodeMode
 from teachvm.vmm.engines.translate.precise import Place
 from teachvm.vmm.engines.translate.records import Call, CallKind, Origin
@@ -42,6 +42,7 @@ from teachvm.vmm.engines.trap_and_emulate import TrapAndEmulate
 from teachvm.vmm.entries import EntryKind, EntryReason
 from teachvm.vmm.region import CACHE_CS, CACHE_SLOT, CALLOUT_VECTOR
 from teachvm.vmm.techniques import Technique
+from teachvm.vmm.vcpu import Cached
 
 if TYPE_CHECKING:
     from teachvm.vmm.vm import Vm
@@ -86,7 +87,7 @@ class BinaryTranslation(TrapAndEmulate):
         self._at = 0
         self._direct = False
         """The guest runs directly next."""
-        vm.vcpu.gdt.reserve(1 + len(LENT_SLOTS))
+        vm.vcpu.gdt.reserve(OWN_SLOTS)
         # No return to an outer ring is executed in ring 1, so the guest's programs need not be hidden from its kernel.
         vm.vcpu.gdt.two_faced = False
         vm.vcpu.recovery = self.cache.recovery
@@ -328,7 +329,8 @@ class BinaryTranslation(TrapAndEmulate):
             timer.disarm()
         lent = lend(vm.region, self.vcpu.gdt, self.vcpu.cpu)
         self.cache.fields.enter(self.vcpu.cpu, lent, pending=near or vm.board.pic.pending)
-        self.vcpu.push(CACHE_CODE[ring], self._at, FIELDS_DATA[ring])
+        stack = stack_selector(vm.region, self.vcpu.gdt, self.vcpu.cpu)
+        self.vcpu.push(Cached(CACHE_CODE[ring], self._at, FIELDS_DATA[ring], stack))
 
     def _open_to(self, ring: int) -> None:
         """Let translated code run in a ring, and call the VMM from there; nobody who runs directly in ring 3 can."""

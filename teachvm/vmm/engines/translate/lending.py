@@ -5,6 +5,8 @@ descriptor that stands for the guest's GS or CS, and gets its own selector back 
 slots of the real GDT behind those that shadow the guest's. They are of the ring the cache runs in, so that no program
 that runs directly can load one, and cut short as every segment of the guest's is.
 
+SS is the guest's own, but a third slot stands for it where the real table has nothing it could be loaded from.
+
 A load of FS with its own selector has to give what FS held. Where it would not, because the guest's descriptor has
 changed since, or is not shadowed, the selector lent is one no load accepts: the VMM does the access then.
 
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from teachvm.isa.decode import Insn, decode
 from teachvm.isa.descriptors import ACCESSED, DESCRIPTOR_SIZE, DPL_MASK, DPL_SHIFT, EXPAND_DOWN, Segment, is_null
 from teachvm.isa.encode import EncodeError, Request
-from teachvm.isa.operands import CS, FS, GS, Mem, Operand
+from teachvm.isa.operands import CS, FS, GS, SS, Mem, Operand
 from teachvm.machine.cpu import Cpu
 from teachvm.machine.selectors import TABLE_INDICATOR
 from teachvm.vmm.deprivilege import data_register, hardware_ring
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
 
 LENT_SLOTS: Final = {GS: CACHE_SLOT - 1, CS: CACHE_SLOT - 2}
 """The slots of the real GDT that FS is loaded from, by the guest's segment register they stand for."""
+STACK_SLOT: Final = CACHE_SLOT - 3
+"""The slot SS is loaded from where it could not be loaded with its own selector."""
+OWN_SLOTS: Final = 4
+"""How many slots translated code has, that of its code segment included."""
 REFUSED: Final = CACHE_CS
 """What FS is to be loaded with where it could not be given back: the cache's own code, which is for no data."""
 
@@ -60,9 +66,21 @@ def lend(region: VmmRegion, gdt: ShadowGdt, cpu: Cpu) -> dict[int, int]:
     return selectors
 
 
+def stack_selector(region: VmmRegion, gdt: ShadowGdt, cpu: Cpu) -> int:
+    """What SS is to be loaded with: the guest's own selector, or that of a descriptor with what SS holds."""
+    stack = cpu.segs[SS]
+    if gdt.holds(stack):
+        return stack.selector
+    descriptor = _descriptor(stack, cpu.cpl)
+    assert descriptor is not None
+    if region.slot(STACK_SLOT) != descriptor:
+        region.write_slot(STACK_SLOT, descriptor)
+    return STACK_SLOT * DESCRIPTOR_SIZE
+
+
 def take_away(region: VmmRegion) -> None:
-    """Let the two slots say nothing."""
-    for slot in LENT_SLOTS.values():
+    """Let the slots say nothing."""
+    for slot in (*LENT_SLOTS.values(), STACK_SLOT):
         region.write_slot(slot, ABSENT)
 
 

@@ -20,7 +20,7 @@ from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.techniques import Technique
 from tests.vmm.engines.translate.duet import Duet
 from tests.vmm.programs import SegmentWriter
-from tests.vmm.room import Room
+from tests.vmm.room import GDT, Room
 
 TABLE_AT = 0x2_8000
 """A descriptor table of the guest's with a few more segments than its own."""
@@ -132,6 +132,36 @@ def test_it_is_replaced_in_the_cache_and_calls_nobody() -> None:
         "mov ebx, [fs:0x20000]",
         "mov fs, word [gs:0x38]",
     ]
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["kernel", "program"])
+@pytest.mark.parametrize("change", ["5], 0", "2], 0x77", "6], 0x40", "5], 0x90", "7], 0x80"])
+def test_a_stack_segment_that_the_table_holds_no_more_goes_on_being_used_in_the_cache(change: str, user: bool) -> None:
+    """Gone, with another base, a smaller limit, to be read only, or elsewhere: SS holds what it held."""
+    descriptor = GDT + (0x20 if user else 0x10)
+    source = f"""
+        mov     byte [{descriptor} + {change}
+        mov     edi, 12
+again:  push    edi
+        call    leaf
+        mov     eax, ss
+        push    ss
+        pop     ebx
+        mov     cx, ss
+        pushfd
+        pop     esi
+        pop     edi
+        dec     edi
+        jnz     again
+        mov     ss, ax
+        hlt
+leaf:   inc     edx
+        mov     ebp, [ss:esp]
+        ret
+    """
+    duet = Duet(source, user=user, eflags=2 | IF).to_the_end(400)
+    assert EntryReason.NOT_HOLDABLE not in duet.vm.ledger.counts
+    assert duet.vm.translated > 100
 
 
 def every_form() -> list[Insn]:
