@@ -173,17 +173,18 @@ class Listing:
                 self._rows.popitem(last=False)
         return rows
 
-    def found(self, linear: int, read: Callable[[int, int], bytes]) -> Rows:
+    def found(self, linear: int, entry: int, read: Callable[[int, int], bytes]) -> Rows:
         """Rows around an address of an image without an address map, as they are found in memory.
 
-        They begin at a label before the address, or where the image begins, if decoding from there on comes by the
-        address at all; else there.
+        They begin at a label before the address, where the guest starts, or where the image begins, if decoding from
+        there on comes by the address at all; else there.
 
         Args:
             linear: The address, perhaps right behind the image.
+            entry: Where the guest starts.
             read: Memory at a linear address, as much of so many bytes as is mapped.
         """
-        for first in (*self.space.labels_before(linear), self.space.linear):
+        for first in (*self.space.labels_before(linear), entry, self.space.linear):
             if not 0 <= linear - first <= FAR:
                 continue
             code = read(first, linear - first + MOST_FOUND)

@@ -101,7 +101,7 @@ def _listing(scene: Scene, space: Space | None, linear: int) -> Rows:
             return listing.rows(first, last, content)
     kernel = scene.symbols.kernel
     if not kernel.assembly.pieces and space in (None, kernel):
-        return listing_of(kernel).found(linear, scene.read)
+        return listing_of(kernel).found(linear, scene.guest.image.entry, scene.read)
     code = scene.read(linear, FORWARD_BYTES)
     return forward(linear, code, None if space is None else space.name_at)
 

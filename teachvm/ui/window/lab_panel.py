@@ -175,7 +175,7 @@ class LabPanel(QFrame):
 
     def show_panel(self, view: PanelView, symbols: tuple[PanelRow, ...]) -> None:
         """Show another state."""
-        if symbols is not self._symbols:
+        if symbols is not self._symbols or not self.symbols.count():
             self._symbols = symbols
             self._filter()
         if view == self.view:

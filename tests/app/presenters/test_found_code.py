@@ -6,7 +6,7 @@ from teachvm.app.laboratory import Laboratory
 from teachvm.app.presentation import CodeLabel, CodeLine, CodeView, plain
 from teachvm.isa.assembler import assemble
 from teachvm.trace.grain import Grain
-from tests.guest.kernels import BODY, IN_ELF, elf
+from tests.guest.kernels import BODY, IN_ELF, elf, kludge
 
 FLAT = "b061e6e9b80a000000bb0300000083c0014b75faf4"
 
@@ -52,6 +52,13 @@ def test_an_executable_has_its_labels_between_its_instructions(tmp_path: Path) -
     assert {f"{name}:" for name in labels} <= set(rows(lab))
     assert "bad:" in rows(finished(lab))
     assert rows(lab).index("start:") < rows(lab).index("bad:") == rows(lab).index("> mov al, 3") - 1
+
+
+def test_a_kernel_without_symbols_is_listed_from_where_it_starts_not_from_its_header(tmp_path: Path) -> None:
+    (tmp_path / "multi.bin").write_bytes(kludge())
+    lab = finished(Laboratory("multi.bin", tmp_path))
+    assert rows(lab)[0] == "cmp eax, 0x2badb002"
+    assert "> mov al, 3" in rows(lab)
 
 
 def test_a_jump_into_the_middle_of_an_instruction_is_listed_from_there(tmp_path: Path) -> None:

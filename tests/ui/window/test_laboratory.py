@@ -108,6 +108,14 @@ def test_the_library_offers_the_laboratory(window: MainWindow, tmp_path: Path, m
     assert not window.page.isVisible()
 
 
+def test_a_flat_binary_opened_first_has_no_symbols_and_says_so(window: MainWindow, tmp_path: Path) -> None:
+    (tmp_path / "flat.bin").write_bytes(bytes.fromhex("b061e6e9e6f4f4"))
+    assert window.open_laboratory("flat.bin", tmp_path)
+    settle(window)
+    assert rows(window.page.panel.symbols) == ["This guest has no symbols."]
+    assert "? shows every key" in window.page.banner.text.text()
+
+
 def test_what_is_no_guest_is_one_line_and_the_library_stays(window: MainWindow, tmp_path: Path) -> None:
     (tmp_path / "broken").write_bytes(elf()[:40])
     assert not window.open_laboratory("broken", tmp_path)
