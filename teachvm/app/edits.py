@@ -74,6 +74,8 @@ def read(what: Editable, text: str, scene: Scene) -> Edit:
     Raises:
         EditError: It cannot be that.
     """
+    if what.space == "host-physical":
+        raise EditError(f"{what.name} is the VMM’s own, made from the guest’s table: change that one")
     try:
         match what.kind:
             case "register":

@@ -9,7 +9,7 @@ from teachvm.app.notation import hex32, plural
 from teachvm.app.presentation import Block, CardView, Cell, Column, NoteView, TableRow, TableView
 from teachvm.app.scene import Scene, scene_of
 from teachvm.app.snapshot import Snapshot
-from teachvm.app.wording import Badge, Place, Role, Span, Tip
+from teachvm.app.wording import Badge, Editable, Place, Role, Span, Tip
 from teachvm.isa.descriptors import DESCRIPTOR_SIZE, INTERRUPT_GATE_32, SYSTEM_TYPE_NAMES, Gate, Segment, is_null
 from teachvm.isa.exceptions import spelled
 from teachvm.isa.operands import CS, SS
@@ -119,12 +119,12 @@ def _registers(scene: Scene, stale: tuple[bool, ...]) -> TableView:
         says = Cell("nonreversible", "trap", strong=True, tip=_NONREVERSIBLE) if changed else Cell("the same", "dim")
         if is_null(segment.selector) and not changed:
             says = Cell("")
-        cells = [Cell(name, tip=tip(name)), Cell(f"{segment.selector:04x}", tip=selector_tip(name, segment))]
+        cells = [Cell(name, tip=tip(name)), _selector(scene, name, segment, selector_tip(name, segment))]
         cells.append(Cell(_said(segment), "trap" if changed else "text", tip=_NONREVERSIBLE if changed else None))
         cells += [_held(segment, held)] if shows else []
         rows.append(TableRow(name, (*cells, says), "trap" if changed else None))
     for name, segment, held in (("LDTR", state.ldtr, hardware.ldtr), ("TR", state.tr, hardware.tr)):
-        cells = [Cell(name, tip=tip(name)), Cell(f"{segment.selector:04x}"), Cell(_said(segment))]
+        cells = [Cell(name, tip=tip(name)), _selector(scene, name, segment), Cell(_said(segment))]
         reach = f"{hex32(held.base)}+{hex32(held.limit)}" if held.present else "null"
         cells += [Cell(f"{held.selector:04x} {reach}", "vmm" if held != segment else "dim", tip=_HELD)] if shows else []
         rows.append(TableRow(name, (*cells, Cell(""))))
@@ -182,6 +182,12 @@ def _beside(own: Segment, held: Segment) -> str:
 
 
 # ---- tables of segments -----------------------------------------------------------------------------------------
+
+
+def _selector(scene: Scene, name: str, segment: Segment, tip_: Tip | None = None) -> Cell:
+    """A selector, which can be given anew."""
+    edit = Editable("register", name, scene.vm)
+    return Cell(f"{segment.selector:04x}", tip=tip_, value=segment.selector, alters=edit)
 
 
 def _descriptors(scene: Scene, name: str, table: bytes, real: bytes | None) -> TableView:

@@ -10,7 +10,7 @@ from teachvm.app.phrases import entry_bits
 from teachvm.app.presentation import CardView, Cell, Column, NoteView, TableRow, TableView
 from teachvm.app.scene import Scene, scene_of
 from teachvm.app.snapshot import Snapshot
-from teachvm.app.wording import Badge, Place, Role, Span, Tip, Walked
+from teachvm.app.wording import Badge, Editable, Place, Role, Span, Tip, Walked
 from teachvm.isa import paging
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.memory.keys import FLAT
@@ -120,14 +120,33 @@ def _row(scene: Scene, linear: int, at: int, gfn: int, *, new: bool) -> TableRow
     stale = _stale(scene, walk, gfn) if paged else ""
     why, tip = (stale, _STALE) if stale else _difference(scene, entry, guest, gfn, paged=paged)
     link = Walked(linear)
+    edit = _guests(scene, walk, linear)
+    shadow = Editable("entry", f"Shadow entry of {hex32(linear)}", "", at, "host-physical")
     cells = (
         Cell(hex32(linear), value=linear, link=link),
-        Cell(own if paged else "no paging yet", value=now if paged else gpa, link=link),
-        Cell(f"{hex32(hpa)} {_flags(entry)}", "vmm", value=hpa, link=link),
+        Cell(
+            own if paged else "no paging yet",
+            value=now if paged else gpa,
+            link=link,
+            alters=edit,
+        ),
+        Cell(f"{hex32(hpa)} {_flags(entry)}", "vmm", value=hpa, link=link, alters=shadow),
         Cell(why, "trap" if stale else "dim", tip=tip, link=link),
     )
     lit: Role | None = "trap" if stale else "now" if new else None
     return TableRow(f"{at:x}", cells, lit)
+
+
+def _guests(scene: Scene, walk: GuestWalk, linear: int) -> Editable | None:
+    """The guest's entry for an address, as what can be changed and asked about."""
+    high, low, _ = paging.split(linear)
+    if walk.table is not None:
+        at = walk.table << paging.PAGE_SHIFT | low * paging.ENTRY_SIZE
+        return Editable("entry", f"PTE {low}", scene.vm, at, "guest-physical")
+    if walk.directory is not None:
+        at = walk.directory << paging.PAGE_SHIFT | high * paging.ENTRY_SIZE
+        return Editable("entry", f"PDE {high}", scene.vm, at, "guest-physical")
+    return None
 
 
 def _flags(entry: int) -> str:

@@ -9,10 +9,8 @@ from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
-    QAction,
     QContextMenuEvent,
     QFocusEvent,
-    QGuiApplication,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -23,23 +21,17 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QApplication, QMenu, QSizePolicy, QToolTip, QWidget
 
-from teachvm.app.keys import KEY_BY_ACTION
 from teachvm.app.notation import radixes
 from teachvm.app.presentation import Tip
 from teachvm.app.wording import Editable
 from teachvm.ui.theme.look import Look
+from teachvm.ui.widgets.asking import value_menu
 from teachvm.ui.widgets.field_editor import FieldEditor
 from teachvm.ui.widgets.ink import Mark, Spot, bounds, paint
 
 MANY_CHANGES = 120
 """With more differing marks than this, the whole widget is repainted: cheaper than their union."""
 
-
-ASKED = {
-    True: (("Who wrote this last?", "find-change-back"), ("Who writes this next?", "find-change")),
-    False: (("When did this change last?", "find-change-back"), ("When does this change next?", "find-change")),
-}
-"""What can be asked of a value, and the key that asks it: of bytes, or of a register or flag."""
 
 _STEPS: dict[int, int] = {Qt.Key.Key_Down: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_Left: -1}
 
@@ -334,23 +326,7 @@ class Canvas(QWidget):
 
     def copy_menu(self, spot: Spot) -> QMenu:
         """The menu that copies a spot's text and value, and asks the past about a value of the machine."""
-        menu = QMenu(self)
-        what = spot.edit
-        if what is not None:
-            bytes_ = what.kind in ("memory", "entry")
-            for words, key in ASKED[bytes_]:
-                asked = QAction(f"{words}\t{KEY_BY_ACTION[key].keys[0]}", menu)
-                forward = key == "find-change"
-                asked.triggered.connect(lambda _checked=False, on=forward: self.wondered.emit(what, on))
-                menu.addAction(asked)
-            menu.addSeparator()
-        choices = [("text", spot.copy)] if spot.copy else []
-        choices += list(radixes(spot.value)) if spot.value is not None else []
-        for name, text in choices:
-            action = QAction(f"Copy {name}:  {text}", menu)
-            action.triggered.connect(lambda _checked=False, said=text: QGuiApplication.clipboard().setText(said))
-            menu.addAction(action)
-        return menu
+        return value_menu(self, spot.copy, spot.value, spot.edit, self.wondered.emit)
 
 
 def announce(widget: QWidget, text: str) -> None:

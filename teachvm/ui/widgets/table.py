@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, Qt, Signal
-from PySide6.QtGui import QPainter, QResizeEvent
+from PySide6.QtCore import (
+    QModelIndex,
+    QObject,
+    QPoint,
+    QRectF,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QCursor, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
     QLabel,
+    QMenu,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
@@ -18,13 +23,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from teachvm.app.presentation import Cell, Column, TableRow, TableView, Tip
+from teachvm.app.presentation import Cell, Column, TableView
+from teachvm.app.wording import Editable
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
-from teachvm.ui.widgets.canvas import tip_html
+from teachvm.ui.widgets.asking import value_menu
 from teachvm.ui.widgets.cell_editor import CellEditor
+from teachvm.ui.widgets.field_editor import FieldEditor
 from teachvm.ui.widgets.ink import Area, Mark, Words, paint
 from teachvm.ui.widgets.pairs import cell_marks
+from teachvm.ui.widgets.table_model import Index, RowsModel
 
 ROW = 26
 PAD = 8.0
@@ -37,87 +45,6 @@ FOOT = 14.0
 """Room below the last row, where a bar for scrolling sideways may stand."""
 MOST_SHOWN = 4
 """Rows a table insists on; it is given what its card has left, and scrolls the rest."""
-
-Index = QModelIndex | QPersistentModelIndex
-_ALIGN = {
-    "left": Qt.AlignmentFlag.AlignLeft,
-    "center": Qt.AlignmentFlag.AlignHCenter,
-    "right": Qt.AlignmentFlag.AlignRight,
-}
-
-
-class RowsModel(QAbstractTableModel):
-    """Rows as a Qt model; `show_rows` tells Qt about differing rows only."""
-
-    def __init__(self, look: Look, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._look = look
-        self.columns: tuple[Column, ...] = ()
-        self.rows: Sequence[TableRow] = ()
-
-    def show_rows(self, columns: tuple[Column, ...], rows: Sequence[TableRow]) -> None:
-        """Take other rows: added and removed ones at the end, changed ones in place."""
-        if columns != self.columns:
-            self.beginResetModel()
-            self.columns, self.rows = columns, rows
-            self.endResetModel()
-            return
-        old, common = self.rows, min(len(self.rows), len(rows))
-        if len(rows) < len(old):
-            self.beginRemoveRows(QModelIndex(), len(rows), len(old) - 1)
-            self.rows = old[: len(rows)]
-            self.endRemoveRows()
-        elif len(rows) > len(old):
-            self.beginInsertRows(QModelIndex(), len(old), len(rows) - 1)
-            self.rows = [*old, *rows[common:]]
-            self.endInsertRows()
-        differing = [at for at in range(common) if old[at] is not rows[at] and old[at] != rows[at]]
-        self.rows = rows
-        for at in differing:
-            self.dataChanged.emit(self.index(at, 0), self.index(at, max(len(columns) - 1, 0)))
-
-    def rowCount(self, parent: Index | None = None) -> int:
-        """Rows of the table; no row has children."""
-        return 0 if parent is not None and parent.isValid() else len(self.rows)
-
-    def columnCount(self, parent: Index | None = None) -> int:
-        """Columns of the table."""
-        return 0 if parent is not None and parent.isValid() else len(self.columns)
-
-    def cell(self, index: Index) -> Cell:
-        """The value at an index; an empty one where the row is short."""
-        cells = self.rows[index.row()].cells
-        return cells[index.column()] if index.column() < len(cells) else Cell("")
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Text, alignment, explanation and spoken form of a value."""
-        if not index.isValid():
-            return None
-        cell, column = self.cell(index), self.columns[index.column()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return cell.text
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _ALIGN[column.align] | Qt.AlignmentFlag.AlignVCenter
-        if role == Qt.ItemDataRole.AccessibleTextRole:
-            was = f", was {cell.was}" if cell.was is not None else ""
-            return f"{column.title} {cell.text}{was}"
-        if role == Qt.ItemDataRole.ToolTipRole:
-            tip = cell.tip or self.rows[index.row()].tip
-            return tip_html(tip or Tip(cell.text), self._look) if tip or cell.text else None
-        return None
-
-    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Column titles, their explanation and alignment."""
-        if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(self.columns):
-            return None
-        column = self.columns[section]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return column.title
-        if role == Qt.ItemDataRole.ToolTipRole and column.tip:
-            return tip_html(column.tip, self._look)
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return _ALIGN[column.align] | Qt.AlignmentFlag.AlignVCenter
-        return None
 
 
 class CellDelegate(QStyledItemDelegate):
@@ -165,10 +92,15 @@ class CellDelegate(QStyledItemDelegate):
 
 
 class Table(QWidget):
-    """Shows a `TableView`; `followed` carries the link of an activated value, `edited` one that was given anew."""
+    """Shows a `TableView`; `followed` carries the link of an activated value, `edited` one that was given anew.
+
+    `valued` carries a value of the machine and what it is to be, `wondered` one somebody asks about.
+    """
 
     followed = Signal(object)
     edited = Signal(str, str)
+    valued = Signal(object, str)
+    wondered = Signal(object, bool)
     fills = True
 
     def __init__(self, look: Look, name: str = "table") -> None:
@@ -224,6 +156,9 @@ class Table(QWidget):
         table.horizontalHeader().setMinimumSectionSize(self.look.px(24))
         table.activated.connect(self._activated)
         table.clicked.connect(self._clicked)
+        table.doubleClicked.connect(self._change)
+        table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        table.customContextMenuRequested.connect(self._ask)
         return table
 
     def show_block(self, view: TableView) -> None:
@@ -233,7 +168,11 @@ class Table(QWidget):
         new_columns = view.columns != self._view.columns
         self._view = view
         self.table.setVisible(bool(view.rows))
+        chosen = self.table.currentIndex()
+        row, column = chosen.row(), min(chosen.column(), len(view.columns) - 1)
         self.model.show_rows(view.columns, view.rows)
+        if 0 <= row < len(view.rows) and not self.table.currentIndex().isValid():
+            self.table.setCurrentIndex(self.model.index(row, column))  # other columns do not lose somebody's place
         self.title.setText(view.title)
         self.title.setVisible(bool(view.title))
         self.empty.setText(view.empty)
@@ -327,6 +266,43 @@ class Table(QWidget):
         value = cell.text if cell.value is None else str(cell.value)
         said = f"{title} of {row.cells[0].text}, now {cell.text}"
         self.editor.begin(cell.edit, said, value, self.table.visualRect(index))
+
+    # --- values of the machine -----------------------------------------------------------------------------------
+
+    @property
+    def pointed(self) -> Editable | None:
+        """The value of the machine in the chosen cell, else the one under the pointer."""
+        table = self.table
+        index = table.currentIndex()
+        if not (table.hasFocus() or table.viewport().hasFocus()) or not index.isValid():
+            index = (
+                table.indexAt(table.viewport().mapFromGlobal(QCursor.pos())) if table.underMouse() else QModelIndex()
+            )
+        return self.model.cell(index).alters if index.isValid() else None
+
+    def menu_at(self, index: QModelIndex) -> QMenu:
+        """The menu of a cell."""
+        cell = self.model.cell(index)
+        return value_menu(self, cell.text, cell.value, cell.alters, self.wondered.emit)
+
+    def _ask(self, where: QPoint) -> None:
+        """Open the menu of the cell under the pointer, or for the key that opens it, of the chosen one."""
+        index = self.table.indexAt(where)
+        if index.isValid() and self.model.cell(index).text:
+            menu = self.menu_at(index)
+            menu.exec(self.table.viewport().mapToGlobal(where))
+            menu.deleteLater()
+
+    def _change(self, index: QModelIndex) -> None:
+        """Open a line over a value of the machine to change it in."""
+        what = self.model.cell(index).alters
+        if what is None:
+            return
+        text = self.model.cell(index).text if what.kind != "entry" else ""
+        editor = FieldEditor(self.look, self.table.viewport(), what, text, self.table.visualRect(index))
+        editor.taken.connect(self.valued)
+        editor.show()
+        editor.setFocus()
 
     def _restyle(self) -> None:
         self.title.setContentsMargins(self.look.px(EDGE), 0, 0, 0)

@@ -20,6 +20,7 @@ from teachvm.ui.bridge import SessionBridge
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.canvas import Canvas, announce
 from teachvm.ui.widgets.code_list import CodeList
+from teachvm.ui.widgets.table import Table
 from teachvm.ui.window.actions import Actions
 from teachvm.ui.window.banner import Banner
 from teachvm.ui.window.dock import TimelineDock
@@ -272,9 +273,10 @@ class LessonPage(QWidget):
 
     def wonder(self, *, forward: bool) -> None:
         """Ask when the value that is pointed at, or was chosen by key, changed last, or changes next."""
-        canvases = [each for each in self.stage.findChildren(Canvas) if each.isVisible()]
-        canvases.sort(key=Canvas.hasFocus, reverse=True)
-        what = next((canvas.pointed for canvas in canvases if canvas.pointed is not None), None)
+        widgets: list[Canvas | Table] = [*self.stage.findChildren(Canvas), *self.stage.findChildren(Table)]
+        focus = QApplication.focusWidget()
+        widgets.sort(key=lambda each: focus is not None and (each is focus or each.isAncestorOf(focus)), reverse=True)
+        what = next((each.pointed for each in widgets if each.isVisible() and each.pointed is not None), None)
         if what is not None:
             self._find_origin(what, forward)
         elif self.session is not None and self.bridge is not None:

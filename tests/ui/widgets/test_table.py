@@ -9,7 +9,8 @@ from pytestqt.qtbot import QtBot
 from teachvm.app.presentation import Cell, Column, ConsoleView, Place, TableRow, TableView
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.console import Console
-from teachvm.ui.widgets.table import RowsModel, Table
+from teachvm.ui.widgets.table import Table
+from teachvm.ui.widgets.table_model import RowsModel
 from tests.ui.checks import problems
 
 Shower = Callable[..., QWidget]

@@ -1,15 +1,19 @@
 """A right click on a value of a card offers to go to where it comes from."""
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMenu
 
+from teachvm.app.control import Direction
+from teachvm.app.wording import Editable
 from teachvm.trace.grain import Grain
 from teachvm.trace.moment import START
 from teachvm.ui.widgets.canvas import Canvas
+from teachvm.ui.widgets.field_editor import FieldEditor
 from teachvm.ui.widgets.ink import Spot
+from teachvm.ui.widgets.table import Table
 from teachvm.ui.window.main_window import MainWindow
 from tests.ui.window.conftest import settle
 
@@ -103,3 +107,66 @@ def test_the_menu_key_opens_the_menu_of_the_chosen_value(opened: MainWindow) -> 
     assert found == spot
     assert canvas.rect().contains(canvas.mapFromGlobal(where))
     assert "When does this change next?\tF4" in [action.text() for action in canvas.copy_menu(spot).actions()]
+
+
+def tables(window: MainWindow, card: str) -> Table:
+    return window.page.stage.frame(card).findChildren(Table)[0]
+
+
+def cell_of(table: Table, row: str, column: int) -> QModelIndex:
+    at = next(at for at, one in enumerate(table.model.rows) if one.cells[0].text == row)
+    return table.model.index(at, column)
+
+
+def test_values_in_tables_are_asked_about_and_changed_as_those_on_other_cards(opened: MainWindow) -> None:
+    bridge = opened.bridge
+    assert bridge is not None
+    opened.page.stage.show_cards(("segments",))
+    for grain in (Grain.TRAP, Grain.TRAP, Grain.INSTRUCTION):
+        bridge.step(grain)
+    settle(opened)
+    table = tables(opened, "segments")
+    index = cell_of(table, "FS", 1)
+    assert "When did this change last?\tShift+F4" in [action.text() for action in table.menu_at(index).actions()]
+    table.table.setFocus()
+    table.table.setCurrentIndex(index)
+    assert table.pointed == Editable("register", "FS", "alpha")
+    table.table.doubleClicked.emit(index)
+    (editor,) = table.findChildren(FieldEditor)
+    editor.setText("0")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    settle(opened)
+    assert table.model.cell(cell_of(table, "FS", 1)).text == "0000"
+    assert len(bridge.session.control.edits) == 1
+    opened.actions_by_name["find-change-back"].trigger()
+    settle(opened)
+    assert bridge.session.notice is not None
+    assert bridge.session.notice.text.startswith("FS ")
+
+
+def test_shadow_entries_and_the_guests_behind_them_are_asked_about_but_only_the_guests_can_be_changed(
+    opened: MainWindow,
+) -> None:
+    bridge = opened.bridge
+    assert bridge is not None
+    opened.page.stage.show_cards(("shadow-tables",))
+    for _ in range(30):
+        bridge.step(Grain.TRAP)
+    settle(opened)
+    table = tables(opened, "shadow-tables")
+    row = next(at for at in range(table.model.rowCount()) if table.model.cell(table.model.index(at, 1)).alters)
+    own, shadow = (table.model.cell(table.model.index(row, column)).alters for column in (1, 2))
+    assert own is not None
+    assert shadow is not None
+    assert own.space == "guest-physical"
+    bridge.session.edit(shadow, "1")
+    assert bridge.session.notice is not None
+    assert "the VMM’s own" in bridge.session.notice.text
+    bridge.find_origin(shadow, Direction.BACKWARD)
+    settle(opened)
+    assert bridge.session.notice is not None
+    assert "last written at moment" in bridge.session.notice.text
+    assert any(who in bridge.session.notice.text for who in ("by the VMM", "by the page walker of the processor"))
+    bridge.find_origin(own, Direction.BACKWARD)
+    settle(opened)
+    assert "kernel of alpha" in bridge.session.notice.text
