@@ -50,9 +50,13 @@ class Standing:
         Raises:
             SpecError, GuestError, AsmError: It cannot be built; the old world stays.
         """
-        self.world = self._make(spec)
-        self.timeline = Timeline(self.world)
+        world = self._make(spec)
+        # On bare metal a guest is called as its host is: what was watched there is watched under its new name.
+        names = dict(zip(self.world.guests, world.guests, strict=False))
+        watched = tuple(replace(p, vm=names[p.vm]) for p in self.focus.watchpoints if p.vm in names)
+        self.world, self.timeline = world, Timeline(world)
         self._now = self._before = None
+        self.focus = replace(self.focus, watchpoints=watched)
         self._watch(self.focus)
 
     # ---- looking -------------------------------------------------------------------------------

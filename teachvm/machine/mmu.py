@@ -199,7 +199,7 @@ class Mmu(Registers):
         """
         self.translate(linear, Access.WRITE, user)
         if (linear & 0xFFF) + size > 0x1000:
-            self.translate(linear + size - 1 & MASK32, Access.WRITE, user)
+            self.translate((linear | 0xFFF) + 1 & MASK32, Access.WRITE, user)
 
     def accessed(self, linear: int, size: int, write: bool) -> None:
         """An access is done while some bytes are watched."""

@@ -55,6 +55,16 @@ def test_a_run_stops_right_behind_each_write_and_backwards_at_the_same_places(co
     assert control.position == START
 
 
+def test_what_is_watched_stays_watched_when_the_guest_is_run_another_way(control: Control) -> None:
+    watch(control, "counter")
+    for technique in BUILT:
+        control.rebuild(control.world.run_by(technique))
+        run(control)
+        assert address(control, "[counter]") == 1, technique
+        assert control.notice is not None
+        assert "were just written" in control.notice.text
+
+
 def test_a_rare_write_is_found_from_both_sides(control: Control) -> None:
     watch(control, "rare")
     run(control)

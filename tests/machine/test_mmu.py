@@ -106,7 +106,12 @@ def test_an_access_across_two_pages_faults_at_the_first_byte_it_cannot_have(pc: 
     pc.memory.write_bytes(DATA + 0xFFC, b"unchanged")
     pc.set_page(DATA + 0x1000 * missing, 0)
     where = DATA + 0xFFE
-    for attempt in (lambda: pc.cpu.read_linear(where, 4), lambda: pc.cpu.write_linear(where, 4, 0xFFFF_FFFF)):
+    for attempt in (
+        lambda: pc.cpu.read_linear(where, 4),
+        lambda: pc.cpu.write_linear(where, 4, 0xFFFF_FFFF),
+        lambda: pc.cpu.read_for_write(3, where, 4),
+        lambda: pc.cpu.probe_linear(where, 8),
+    ):
         with pytest.raises(Fault) as caught:
             attempt()
         assert caught.value.cr2 == (DATA + 0x1000 if missing else where)
