@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from teachvm.app.assisted import exit_span
-from teachvm.app.notation import hex32
+from teachvm.app.notation import hex32, plural
 from teachvm.app.presentation import Block, CardView, Cell, Column, NoteView, TableRow, TableView
 from teachvm.app.scene import Scene, scene_of
 from teachvm.app.snapshot import Snapshot
@@ -130,7 +130,7 @@ def _qualification(values: dict[Field, int]) -> str:
         return f"{access} {where}"
     if reason == ExitReason.IO_INSTRUCTION.value:
         way = "in from" if value & 8 else "out to"
-        return f"{(value & 7) + 1} bytes {way} port {value >> 16:#x}"
+        return f"{plural((value & 7) + 1, 'byte')} {way} port {value >> 16:#x}"
     if reason == ExitReason.CR_ACCESS.value:
         return _CR_ACCESS[value >> 4 & 3].format(value & 15)
     if reason == ExitReason.EXCEPTION_NMI.value:

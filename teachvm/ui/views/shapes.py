@@ -30,7 +30,7 @@ SHAPES: dict[str, CardShape] = {
     "control-structure": CardShape("tall", 330, 200, 22),
     "tlb": CardShape("small", 330, 150, 22),
     "console": CardShape("small", 240, 140, 18),
-    "vmm-entries": CardShape("small", 320, 170, 22),
+    "vmm-entries": CardShape("small", 350, 170, 22),
     "event-log": CardShape("small", 320, 160, 22),
     "gallery": CardShape("wide", 560, 240, 30),
     "techniques": CardShape("wide", 560, 240, 30),

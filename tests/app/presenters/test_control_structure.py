@@ -34,12 +34,12 @@ def test_a_step_over_an_exit_marks_what_it_changed_and_says_why() -> None:
         control.step(Grain.INSTRUCTION)
     view = card(control)
     shown = rows(view)
-    assert shown["EXIT_QUALIFICATION"][1] == "1 bytes out to port 0x20"
+    assert shown["EXIT_QUALIFICATION"][1] == "1 byte out to port 0x20"
     assert shown["GUEST_RIP"][2]
     assert not shown["HOST_CR3"][2]
     note = view.body[0]
     assert isinstance(note, NoteView)
-    assert plain(note.text).startswith("Last exit 30 IO_INSTRUCTION: 1 bytes out to port 0x20")
+    assert plain(note.text).startswith("Last exit 30 IO_INSTRUCTION: 1 byte out to port 0x20")
     assert "HLT exiting" in shown["PROCESSOR_BASED"][1]
 
 
