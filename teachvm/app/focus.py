@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from teachvm.app.wording import Space
+
 
 @dataclass(frozen=True, slots=True)
 class Watchpoint:
@@ -30,11 +32,12 @@ class Focus:
         cards: Ids of the cards on the stage, in order.
         guest: The guest that was chosen; empty means whichever runs.
         code: Label, or linear address as `0x…`, the code card shows; empty means where the guest stands.
-        memory: Linear address the memory card shows; None means the stack.
+        memory: Address the memory card shows; None means the stack.
         walk: Linear address the walk card shows; None means the last walk.
         highlight: Names the lesson wants seen, such as `vcpu.flags.IF`.
         breakpoints: Linear addresses in the kernel's or the current program's code.
         watchpoints: Bytes of memory a run stops at.
+        space: What kind of address `memory` is.
     """
 
     cards: tuple[str, ...] = ()
@@ -45,3 +48,4 @@ class Focus:
     highlight: tuple[str, ...] = ()
     breakpoints: frozenset[int] = frozenset()
     watchpoints: tuple[Watchpoint, ...] = ()
+    space: Space = "linear"

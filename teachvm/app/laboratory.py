@@ -180,7 +180,7 @@ class Laboratory(Session):
             case "guest-walk":
                 focus = replace(focus, walk=linear)
             case _:
-                focus = replace(focus, memory=linear)
+                focus = replace(focus, memory=linear, space="linear")
         self.look(replace(focus, cards=cards))
         return True
 
@@ -251,7 +251,7 @@ class Laboratory(Session):
             replace(
                 focus,
                 code="",
-                memory=None if focus.memory is None else moved(focus.memory),
+                memory=moved(focus.memory) if focus.memory is not None and focus.space == "linear" else focus.memory,
                 breakpoints=frozenset(moved(each) for each in focus.breakpoints),
                 watchpoints=tuple(replace(point, linear=moved(point.linear)) for point in focus.watchpoints),
             )

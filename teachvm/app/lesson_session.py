@@ -194,13 +194,15 @@ class LessonSession(Session):
         stage, before = self.run.stage(), self._wanted
         self._wanted = stage
         focus = self.control.focus
+        remembered = before is not None and before.memory == stage.memory
         self.control.look(
             replace(
                 focus,
                 cards=stage.cards if before is None or before.cards != stage.cards else focus.cards,
                 guest=stage.vm if before is None or before.vm != stage.vm else focus.guest,
                 code=stage.code if before is None or before.code != stage.code else focus.code,
-                memory=stage.memory if before is None or before.memory != stage.memory else focus.memory,
+                memory=focus.memory if remembered else stage.memory,
+                space=focus.space if remembered else "linear",
                 walk=stage.walk if before is None or before.walk != stage.walk else focus.walk,
                 highlight=stage.highlight,
             )

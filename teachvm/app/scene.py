@@ -11,7 +11,7 @@ from teachvm.app.notation import count
 from teachvm.app.snapshot import Snapshot
 from teachvm.guest.processes import Process, processes
 from teachvm.guest.symbols import Space, Symbols
-from teachvm.host.frames import FRAME_BYTES, FrameTable, Owner, OwnerKind
+from teachvm.host.frames import FRAME_BYTES, FREE, FrameTable, Owner, OwnerKind
 from teachvm.isa import paging
 from teachvm.isa.operands import CS, ESP, SS
 from teachvm.machine.events import ExceptionRaised, HandlerEntered, InterruptAccepted, WalkReferenced
@@ -274,6 +274,24 @@ class Scene:
                 return None
             content += page[here & 0xFFF : (here & 0xFFF) + size - len(content)]
         return content
+
+    def read_space(self, address: int, size: int, space: str) -> bytes | None:
+        """Guest-physical or host-physical memory; None where there is no RAM, or nobody looked in time."""
+        if space == "guest-physical" and self.virtualized:
+            return self.read_physical(address, size)
+        page = self._page(address >> paging.PAGE_SHIFT)
+        return None if page is None else page[address & 0xFFF : (address & 0xFFF) + size]
+
+    def owner(self, hpa: int) -> tuple[Owner, int | None]:
+        """Who owns the host frame an address lies in, and which frame of a guest it stands for."""
+        frames, hfn = self.snapshot.state(f"{self.host}.frames"), hpa >> paging.PAGE_SHIFT
+        table = FrameTable(0)
+        table.owners, table.records = frames.owners, frames.records
+        return (table.owner(hfn), table.number(hfn)) if hfn < self._frames else (FREE, None)
+
+    @property
+    def _frames(self) -> int:
+        return self.snapshot.world.host.frames.count
 
     def read_host(self, hpa: int, size: int) -> int:
         """A number in host-physical memory; all ones where there is no RAM, or nobody looked in time."""

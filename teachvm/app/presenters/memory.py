@@ -10,12 +10,14 @@ from teachvm.app.notation import hex32
 from teachvm.app.presentation import CardView, HexMark, HexRow, HexView, NoteView
 from teachvm.app.scene import MASK32, Scene, scene_of
 from teachvm.app.snapshot import Snapshot
-from teachvm.app.wording import Place, Span, Text, Tip
+from teachvm.app.wording import Place, Space, Span, Text, Tip
 from teachvm.guest.symbols import SpaceKind
+from teachvm.host.frames import OwnerKind
 from teachvm.isa.descriptors import is_null
 from teachvm.isa.exceptions import VECTORS
 from teachvm.isa.flags import KNOWN, RESERVED_ONE, names
 from teachvm.isa.operands import SS
+from teachvm.isa.paging import PAGE_SHIFT
 from teachvm.machine.events import ExceptionRaised
 
 STACK_ROWS: Final = 18
@@ -62,7 +64,9 @@ def present(now: Snapshot, before: Snapshot | None) -> CardView:
     address = now.focus.memory
     if address is None:
         return _stack(scene, earlier)
-    return _grid(scene, earlier, address & MASK32)
+    if now.focus.space == "linear":
+        return _grid(scene, earlier, address & MASK32)
+    return _frame_grid(scene, earlier, address & MASK32, now.focus.space)
 
 
 def _way(scene: Scene, linear: int) -> Text:
@@ -84,6 +88,26 @@ def _step(words: str, address: int, place: Place) -> Text:
     return Span(words, "dim"), Span(hex32(address), "dim", code=True, link=place)
 
 
+def _of_guest(scene: Scene, gpa: int) -> Text:
+    """A guest-physical address on its way."""
+    hpa = scene.hpa(gpa)
+    first = _step("gPA " if scene.virtualized else "physical ", gpa, Place("guest-physical", gpa, scene.vm))
+    if hpa is None:
+        return (*first, Span(" → no RAM", "dim"))
+    return (*first, *_step(" → hPA ", hpa, Place("host-physical", hpa))) if scene.virtualized else first
+
+
+def _of_host(scene: Scene, hpa: int) -> Text:
+    """A host-physical address, and whose frame it lies in."""
+    owner, number = scene.owner(hpa)
+    said = "nobody’s" if owner.kind is OwnerKind.FREE else " ".join(filter(None, (owner.name, owner.purpose)))
+    if number is not None:
+        said += f", its gPA {hex32(number << PAGE_SHIFT | hpa & 0xFFF)}"
+    elif owner.kind is OwnerKind.VMM:
+        said = f"the VMM’s: {owner.purpose} of {owner.name}"
+    return (*_step("hPA ", hpa, Place("host-physical", hpa)), Span(f" · {said}", "dim"))
+
+
 # ---- bytes ------------------------------------------------------------------------------------------------------
 
 
@@ -99,17 +123,33 @@ def _grid(scene: Scene, earlier: Scene | None, address: int) -> CardView:
     )
 
 
-def _bytes_row(scene: Scene, earlier: Scene | None, address: int) -> HexRow:
-    content = scene.read(address, ROW_BYTES)
+def _frame_grid(scene: Scene, earlier: Scene | None, address: int, space: Space) -> CardView:
+    """Bytes by their physical address, the guest's or the host's."""
+    start = max(0, (address & ~(ROW_BYTES - 1)) - LEAD_ROWS * ROW_BYTES)
+    rows = []
+    for at in range(start, start + GRID_ROWS * ROW_BYTES, ROW_BYTES):
+        old = None if earlier is None else earlier.read_space(at, ROW_BYTES, space)
+        rows.append(_row_of(at, scene.read_space(at, ROW_BYTES, space) or b"", old or b""))
+    mark = HexMark(address - start, 4, "now", "the address in focus", Tip(hex32(address)))
+    way = _of_guest(scene, address) if space == "guest-physical" else _of_host(scene, address)
+    grid = HexView(tuple(rows), marks=(mark,), space=space, vm=scene.vm if space == "guest-physical" else "")
+    return CardView((Span(f"{scene.title} · ", "dim"), *way), (grid,))
+
+
+def _row_of(address: int, content: bytes, old: bytes, label: str | None = None) -> HexRow:
     units = tuple(f"{byte:02x}" for byte in content) + ("",) * (ROW_BYTES - len(content))
     text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in content)
-    old = b"" if earlier is None else earlier.read(address, ROW_BYTES)
     changed = frozenset(at for at, (one, other) in enumerate(zip(content, old, strict=False)) if one != other)
+    return HexRow(address, units, text, (Span(label, "kernel"),) if label else (), changed)
+
+
+def _bytes_row(scene: Scene, earlier: Scene | None, address: int) -> HexRow:
     space = scene.space_at(address)
     label = None
     if space is not None:
         label = next((space.label_at(address + at) for at in range(ROW_BYTES) if space.label_at(address + at)), None)
-    return HexRow(address, units, text, (Span(label, "kernel"),) if label else (), changed)
+    old = b"" if earlier is None else earlier.read(address, ROW_BYTES)
+    return _row_of(address, scene.read(address, ROW_BYTES), old, label)
 
 
 # ---- stack ------------------------------------------------------------------------------------------------------

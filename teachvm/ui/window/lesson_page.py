@@ -204,7 +204,10 @@ class LessonPage(QWidget):
         focus = session.control.focus
         card = "memory" if isinstance(link, Place) else "guest-walk"
         focus = replace(focus, cards=focus.cards if card in focus.cards else (*focus.cards, card))
-        focus = replace(focus, memory=link.address) if isinstance(link, Place) else replace(focus, walk=link.linear)
+        if isinstance(link, Place):
+            focus = replace(focus, memory=link.address, space=link.space)
+        else:
+            focus = replace(focus, walk=link.linear)
         session.look(focus)
         bridge.poke()
 

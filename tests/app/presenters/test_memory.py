@@ -5,7 +5,9 @@ from dataclasses import replace
 from teachvm.app.control import Control
 from teachvm.app.presentation import HexView, NoteView, plain
 from teachvm.trace.grain import Grain
+from teachvm.vmm.addresses import Gfn
 from teachvm.vmm.events import FaultReflected
+from teachvm.vmm.vm import Vm
 from tests.app.presenters.conftest import At
 from tests.app.presenters.worlds import after, card, find, paging, until, visible
 
@@ -104,3 +106,25 @@ def test_a_stack_on_an_unmapped_page_is_said_to_be_one() -> None:
     (note,) = card(control, "memory").body
     assert isinstance(note, NoteView)
     assert "page fault" in plain(note.text)
+
+
+def test_a_physical_address_shows_the_bytes_that_lie_there_and_whose_they_are(at: At) -> None:
+    control = at("sched_lock")
+    tenant = control.world.host.tenants["alpha"]
+    assert isinstance(tenant, Vm)
+    gpa = 0x11008
+    hpa = tenant.memory.hfn(Gfn(gpa >> 12)) << 12 | gpa & 0xFFF
+    assert hpa != gpa
+    ram = control.world.host.machine.memory
+    for space, address, start in (("guest-physical", gpa, 0x10FE0), ("host-physical", hpa, (hpa & ~0xF) - 0x20)):
+        control.look(replace(control.focus, memory=address, space=space))
+        view = grid(control)
+        assert (view.space, view.rows[0].address, view.editable) == (space, start, False)
+        row = next(row for row in view.rows if row.address == address & ~0xF)
+        assert bytes.fromhex("".join(row.units)) == ram.read_bytes(hpa & ~0xF, 16)
+        assert f"{hpa:08x}" in plain(card(control, "memory").subtitle).replace(" ", "")
+    assert "its gPA 0001 1008" in plain(card(control, "memory").subtitle)
+    control.look(replace(control.focus, memory=tenant.region.gdt << 12, space="host-physical"))
+    assert "the VMM’s: GDT of alpha" in plain(card(control, "memory").subtitle)
+    control.look(replace(control.focus, memory=1 << 30, space="guest-physical"))
+    assert "no RAM" in plain(card(control, "memory").subtitle)

@@ -230,6 +230,10 @@ def test_a_value_that_is_an_address_or_a_moment_leads_there(opened: MainWindow) 
     settle(opened)
     assert "memory" in opened.page.stage.cards
     assert bridge_of(opened).session.control.focus.memory == 0x1000
+    opened.page.follow(Place("host-physical", 0x2000))
+    settle(opened)
+    said = "".join(span.text for span in bridge_of(opened).session.card("memory").subtitle)
+    assert "hPA 0000 2000" in said
     opened.page.follow(Instant(START))
     settle(opened)
     assert at(opened) == START
