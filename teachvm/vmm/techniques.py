@@ -262,7 +262,7 @@ _WORDS: Final[dict[Technique, Words]] = {
         "thinks ring 0 · translated, ring 1",
         "The guest's operating system. It believes to be in ring 0; what runs, in ring 1, is a rewritten copy of it.",
         "ring 3",
-        "A process of the guest. Its code is not translated: it runs in ring 3 as it stands.",
+        "A process of the guest. It runs in ring 3 as it stands; if it may turn interrupts off, as a copy.",
         "waits for a trap or callout",
         "Adams & Agesen, ASPLOS 2006, §3",
     ),

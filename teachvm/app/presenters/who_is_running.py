@@ -99,7 +99,8 @@ def _running(scene: Scene, actor: Role) -> bool:
 
 def _program(scene: Scene) -> Actor:
     name, words = _process(scene), scene.words
-    detail = _dim(f"{words.program} · ", Span(name, "dim", code=True)) if name else _dim(words.program)
+    where = f"translated, {words.program}" if scene.runner == "program" and scene.place is not None else words.program
+    detail = _dim(f"{where} · ", Span(name, "dim", code=True)) if name else _dim(where)
     tip = Tip("Guest program", words.program_explanation, words.source)
     return Actor("Guest program", "U", "program", detail, _running(scene, "program"), tip)
 

@@ -1,6 +1,7 @@
 """Who is running: one actor at a time, the crossing while a trap is in progress, and counts that add up."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from teachvm.trace.moment import Moment
 from teachvm.vmm.events import GuestResumed, InterruptInjected, VcpuBlocked, VmmEntered
 from teachvm.vmm.techniques import Technique
 from teachvm.world.events import WorldEnded
+from tests.app.laboratory import controlled
 from tests.app.presenters.conftest import At
 from tests.app.presenters.worlds import actors, after, card, find, running, stats, tinyos, until, visible
 
@@ -39,6 +41,45 @@ def test_the_kernel_is_where_the_card_says(technique: Technique, words: str, rin
     until(control, "memory_init")
     assert plain(actors(control).actors[1].detail) == words
     assert control.world.host.machine.cpu.cpl == ring
+
+
+IN_CHARGE = """
+        bits    32
+        org     0x10000
+start:  mov     esp, 0x18000
+        lgdt    [table]
+        mov     eax, 0x23
+        mov     ds, ax
+        mov     es, ax
+        push    dword 0x23
+        push    dword 0x17000
+        push    dword 0x{eflags:x}
+        push    dword 0x1b
+        push    dword program
+        iretd
+program:
+        nop
+there:  jmp     program
+        align   8
+gdt:    dq      0, 0x00CF9B000000FFFF, 0x00CF93000000FFFF, 0x00CFFB000000FFFF, 0x00CFF3000000FFFF
+table:  dw      39
+        dd      gdt
+"""
+
+
+@pytest.mark.parametrize(
+    ("eflags", "words"), [(0x3202, "translated, ring 3"), (2, "translated, ring 3"), (0x202, "ring 3")]
+)
+def test_a_program_that_may_see_or_change_the_real_if_is_said_to_be_translated(
+    tmp_path: Path, eflags: int, words: str
+) -> None:
+    control = controlled(tmp_path, Technique.BINARY_TRANSLATION, IN_CHARGE.format(eflags=eflags))
+    control.leave()
+    control.timeline.run(300)
+    control.leave()
+    assert running(control) == ["Guest program"]
+    assert plain(actors(control).actors[0].detail) == words
+    assert control.world.host.machine.cpu.cpl == 3
 
 
 def test_on_bare_metal_there_is_no_vmm_and_the_kernel_is_in_ring_0(bare_at: At) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from teachvm.isa.descriptors import LDT, Segment, access_word
 from teachvm.isa.flags import IF, IOPL_MASK, STATUS
+from teachvm.trace.timeline import Timeline
 from teachvm.vmm.engines.translate.engine import BinaryTranslation
 from teachvm.vmm.engines.translate.fields import FIELDS_BASE
 from teachvm.vmm.engines.translate.store import CACHE_BASE
@@ -163,6 +164,36 @@ leaf:   inc     eax
     assert counts[EntryReason.LOOKUP] <= 4
     assert not duet.room.events(CacheFlushed)
     assert {each.mode for each in duet.engine.cache.fragments.values()} == {0, 1}
+
+
+ROUND_AND_ROUND = """
+        mov     edi, 900
+again:  call    leaf
+        mov     ebx, [gs:0x20000]
+        pushfd
+        popfd
+        add     [gs:0x20004], edi
+        mov     ecx, [cs:again]
+        dec     edi
+        jnz     again
+n:      jmp     n
+leaf:   inc     eax
+        stc
+        ret
+"""
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["kernel", "program"])
+@pytest.mark.parametrize("eflags", TRANSLATED.values(), ids=TRANSLATED)
+def test_what_is_translated_comes_to_the_same_in_one_go_and_one_by_one(eflags: int, user: bool) -> None:
+    whole, single = (
+        Room(ROUND_AND_ROUND, user=user, eflags=eflags, technique=Technique.BINARY_TRANSLATION) for _ in range(2)
+    )
+    at_once = Timeline(whole)
+    at_once.run(4_000)
+    single.units(4_000)
+    assert at_once.digest() == Timeline(single).digest()
+    assert whole.vm.translated > 800
 
 
 FAULTS = {
