@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple
 
-from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -84,6 +84,11 @@ class Canvas(QWidget):
         self._heights: dict[int, int] = {}
         self._hovered: Spot | None = None
         self._chosen = -1
+        self._clicked: Spot | None = None
+        self._editing = False
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.timeout.connect(self._single)
         look.changed.connect(self.restyle)
 
     # --- for subclasses ------------------------------------------------------------------------------------------
@@ -232,18 +237,34 @@ class Canvas(QWidget):
         self.setCursor(Qt.CursorShape.PointingHandCursor if leads else Qt.CursorShape.ArrowCursor)
         super().mouseMoveEvent(event)
 
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """A click begins."""
+        self._editing = False
+        super().mousePressEvent(event)
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Follow a link, or act."""
+        """Follow a link, or act; a link of a value that can be changed only when no second click came."""
         if event.button() == Qt.MouseButton.LeftButton:
             spot = self.spot_at(event.position())
-            if spot is not None:
+            if spot is not None and spot.edit is not None and spot.link is not None:
+                if not self._editing:
+                    self._clicked = spot
+                    self._patience.start(QApplication.doubleClickInterval())
+            elif spot is not None:
                 self.activate(spot)
         super().mouseReleaseEvent(event)
+
+    def _single(self) -> None:
+        """It was one click, and no second one."""
+        if self._clicked is not None:
+            self.activate(self._clicked)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Edit what is under the pointer."""
         spot = self.spot_at(event.position())
         if spot is not None and spot.edit is not None:
+            self._patience.stop()
+            self._editing = True  # the second click's release is still to come
             self.edit(spot)
         else:
             super().mouseDoubleClickEvent(event)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QListWidget, QTableView, QWidget
+from PySide6.QtWidgets import QApplication, QListWidget, QTableView, QWidget
 from pytestqt.qtbot import QtBot
 
 from teachvm.app.headless import Wishes
@@ -74,6 +74,7 @@ def change(window: MainWindow, card: str, name: str, text: str) -> None:
     spot = canvas.picture.spots[at]
     zoom = window.look.zoom
     middle = QPointF((spot.x + spot.w / 2) * zoom, (spot.y + spot.h / 2) * zoom).toPoint()
+    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, middle)
     QTest.mouseDClick(canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, middle)
     editor = editor_of(canvas)
     editor.selectAll()
@@ -160,6 +161,17 @@ def test_a_register_a_flag_and_a_byte_are_changed_in_place_and_taken_back(lab: M
     settle(lab)
     assert session(lab).scene.state.regs[EAX] == 0x1234
     assert problems(lab) == []
+
+
+def test_two_clicks_change_a_register_and_one_goes_to_the_address_in_it(lab: MainWindow, qtbot: QtBot) -> None:
+    change(lab, "registers", "ESP", "6000")
+    qtbot.wait(QApplication.doubleClickInterval() + 50)
+    assert session(lab).control.focus.memory is None
+    canvas, at = canvas_of(lab, "registers", "ESP")
+    spot, zoom = canvas.picture.spots[at], lab.look.zoom
+    middle = QPointF((spot.x + spot.w / 2) * zoom, (spot.y + spot.h / 2) * zoom).toPoint()
+    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, middle)
+    qtbot.waitUntil(lambda: session(lab).control.focus.memory == 0x6000, timeout=PATIENCE_MS)
 
 
 @pytest.mark.qt_log_ignore("does not support raise")  # tooltips, without a screen
