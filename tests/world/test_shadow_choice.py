@@ -42,8 +42,8 @@ def test_tinyos_sees_bare_metal_though_the_policy_changes_at_random_moments(tech
     pair = LockStep(spec("hello", "pages", technique=technique))
     while not pair.ended:
         assert pair.run(random.randrange(1, 900)) is None
-        ShadowChosen("alpha", random.choice(list(ShadowPolicy))).apply(pair._world)
-    assert len(list(pair._world.recorder.log.of(ShadowPolicySwitched))) > 12
+        ShadowChosen("alpha", random.choice(list(ShadowPolicy))).apply(pair.here.world)
+    assert len(list(pair.here.world.recorder.log.of(ShadowPolicySwitched))) > 12
 
 
 @pytest.mark.parametrize("technique", OVER_SHADOW_TABLES)
