@@ -131,12 +131,16 @@ Shape = Box | Label | BitBox | Fragment | Arrow
 
 @dataclass(frozen=True, slots=True)
 class DiagramView:
-    """Shapes on a layout of `width` x `height` units; the view stretches it to its card, and never below that size."""
+    """Shapes on a layout of `width` x `height` units; the view stretches it to its card, and never below that size.
+
+    In a `dense` one, rows stay together in a card that has more room.
+    """
 
     width: float
     height: float
     shapes: tuple[Shape, ...]
     caption: str = ""
+    dense: bool = False
 
 
 @dataclass(frozen=True, slots=True)

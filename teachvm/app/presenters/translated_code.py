@@ -115,7 +115,7 @@ def _picture(scene: Scene, fragment: Fragment) -> DiagramView:
             shapes.append(Arrow(f"g{row}", f"c{firsts[row]}", role=role, lane=0.5, lit=row == current, head=False))
     height = TOP + ROW * max(len(fragment.guest), len(fragment.code)) + 6
     caption = f"Unit at {hex32(fragment.eip)}, {plural(len(fragment.guest), 'instruction')}"
-    return DiagramView(WIDTH, height, tuple(shapes), caption)
+    return DiagramView(WIDTH, height, tuple(shapes), caption, dense=True)
 
 
 def _guest(scene: Scene, insn: GuestInsn, row: int, indent: int, *, lit: bool) -> Box:

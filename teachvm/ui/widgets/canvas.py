@@ -32,6 +32,9 @@ from teachvm.ui.widgets.ink import Mark, Spot, bounds, paint
 MANY_CHANGES = 120
 """With more differing marks than this, the whole widget is repainted: cheaper than their union."""
 
+ANY_HEIGHT = 1 << 20
+"""More layout pixels than any card is high: what has use for all it is given asks for so many."""
+
 
 _STEPS: dict[int, int] = {Qt.Key.Key_Down: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_Left: -1}
 

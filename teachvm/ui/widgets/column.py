@@ -28,6 +28,7 @@ from teachvm.app.presentation import (
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.actors import ActorStack, Note, Stats
 from teachvm.ui.widgets.bars import Bars
+from teachvm.ui.widgets.canvas import ANY_HEIGHT
 from teachvm.ui.widgets.code_list import CodeList
 from teachvm.ui.widgets.console import Console
 from teachvm.ui.widgets.diagram import Diagram
@@ -35,9 +36,6 @@ from teachvm.ui.widgets.hex_grid import HexGrid
 from teachvm.ui.widgets.lanes import Lanes
 from teachvm.ui.widgets.pairs import Chips, PairsTable
 from teachvm.ui.widgets.table import Table
-
-QWIDGETSIZE_MAX = (1 << 24) - 1
-"""Qt's largest widget height."""
 
 
 class BlockWidget(Protocol):
@@ -183,7 +181,7 @@ class BlockColumn(QScrollArea):
     def _most(self, widget: QWidget) -> int:
         """Widget height beyond which a block that fills has no use for more."""
         most: Callable[[], float] | None = getattr(widget, "most_height", None)
-        return QWIDGETSIZE_MAX if most is None else math.ceil(most() * self.look.zoom)
+        return ANY_HEIGHT if most is None else math.ceil(most() * self.look.zoom)
 
     @staticmethod
     def _need(widget: QWidget, width: int) -> int:

@@ -25,7 +25,7 @@ from teachvm.app.presentation import (
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.fonts import Style
 from teachvm.ui.theme.look import Look
-from teachvm.ui.widgets.canvas import Canvas, Picture
+from teachvm.ui.widgets.canvas import ANY_HEIGHT, Canvas, Picture
 from teachvm.ui.widgets.flow import How, put, put_line
 from teachvm.ui.widgets.ink import TINT, Area, Mark, Spot, Wire, Words
 from teachvm.ui.widgets.routes import Rect, route
@@ -109,6 +109,10 @@ class Diagram(Canvas):
     def least_height(self) -> float:
         """The nominal height, less where room is short: as long as type can shrink with it."""
         return self._view.height * SMALLEST
+
+    def most_height(self) -> float:
+        """As high as type grows, where rows are to stay together; else any."""
+        return self._view.height * LARGEST if self._view.dense else float(ANY_HEIGHT)
 
     def compose(self, width: float, height: float) -> Picture:
         """Stretch the layout to the size, then set every shape; wires lie below boxes."""

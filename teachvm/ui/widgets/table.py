@@ -28,6 +28,7 @@ from teachvm.app.wording import Editable
 from teachvm.ui.theme import fonts
 from teachvm.ui.theme.look import Look
 from teachvm.ui.widgets.asking import value_menu
+from teachvm.ui.widgets.canvas import ANY_HEIGHT
 from teachvm.ui.widgets.cell_editor import CellEditor
 from teachvm.ui.widgets.field_editor import FieldEditor
 from teachvm.ui.widgets.ink import Area, Mark, Words, paint
@@ -40,7 +41,6 @@ EDGE = 16.0
 """Room before the first column: where a card's title begins."""
 TITLE_HIGH = 30.0
 HEADING_HIGH = 32.0
-ANY_HEIGHT = 1 << 20
 FOOT = 14.0
 """Room below the last row, where a bar for scrolling sideways may stand."""
 MOST_SHOWN = 4
