@@ -157,15 +157,33 @@ def decoded(code: bytes, bits: int) -> Operation:
         known = _WHOLE.get((code[:length], bits))
         if known is not None:
             return known
-    operation = Operation(decode(code, bits))
+    operation = _distant(code, bits) or Operation(decode(code, bits))
     if len(_WHOLE) >= REMEMBERED:
         _WHOLE.clear()
-    _WHOLE[code[: operation.length], bits] = operation
+    insn = operation.insn
+    _WHOLE[code[: insn.length], bits] = operation
+    if len(insn.operands) == 1 and isinstance(insn.operands[0], Rel) and insn.fields[-1].size == DISTANCE:
+        _DISTANT[code[: insn.length - DISTANCE], bits] = insn
     return operation
 
 
 _WHOLE: Final[dict[tuple[bytes, int], Operation]] = {}
 """Instructions by exactly their bytes: no instruction is the beginning of another."""
+_DISTANT: Final[dict[tuple[bytes, int], Insn]] = {}
+"""Transfers with a distance of 32 bits, one of each by the bytes before it: in that alone they differ."""
+DISTANCE: Final = 4
+
+
+def _distant(code: bytes, bits: int) -> Operation | None:
+    """The instruction, if it is the same as one decoded before but for the distance to its target."""
+    for length in (1, 2):
+        like = _DISTANT.get((code[:length], bits))
+        if like is not None and len(code) >= length + DISTANCE:
+            target = Rel(int.from_bytes(code[length : length + DISTANCE], "little", signed=True))
+            return Operation(
+                Insn(like.row, like.length, (target,), like.opsize, like.adsize, like.lock, like.rep, like.fields)
+            )
+    return None
 
 
 def fetched(code: bytes, bits: int, cr0: int = 0) -> Operation:
