@@ -39,7 +39,7 @@ from teachvm.vmm.engines.translate.records import (
     Recover,
 )
 from teachvm.vmm.engines.translate.store import CACHE_BASE, CACHE_END, Store
-from teachvm.vmm.engines.translate.translator import MOST_BYTES, Translator
+from teachvm.vmm.engines.translate.translator import MOST_BYTES, written
 from teachvm.vmm.engines.translate.unit import Unit, read_unit
 from teachvm.vmm.events import (
     CacheFlushed,
@@ -212,8 +212,9 @@ class TranslationCache:
 
     def _write_fragment(self, unit: Unit) -> Fragment:
         self.pages.add(unit.linear, user=self.modes.mode.cpl == USER_RING)
-        fragment = Translator(unit, self.top, self._stub).fragment(self.number, self.modes.present)
+        fragment = written(unit, self.top, self.bottom, self.number, self.modes.present)
         self.number += 1
+        self.bottom -= len(CALL_VMM) * len(fragment.stubs)
         self.top = fragment.end
         self.store.write(fragment.start, b"".join(insn.bytes for insn in fragment.code).ljust(JUMP_BYTES, b"\xcc"))
         self.store.decode(fragment.code)
@@ -223,10 +224,6 @@ class TranslationCache:
         self.lookup[self.modes.present, fragment.eip] = fragment.start
         self.executed[fragment.start] = 0
         return fragment
-
-    def _stub(self) -> int:
-        self.bottom -= len(CALL_VMM)
-        return self.bottom
 
     def _keep(self, fragment: Fragment) -> None:
         """Enter a fragment, or what became of it."""

@@ -5,7 +5,7 @@ Source: Adams & Agesen, ASPLOS 2006, §3.2; Agesen et al., OSR 44(4) 2010, §3.1
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from typing import Final
 
 from teachvm.isa.encode import Request
@@ -50,23 +50,42 @@ def origin_of(how: How) -> Origin:
     return _ORIGINS.get(how, Origin.REPLACED)
 
 
+def written(unit: Unit, at: int, bottom: int, number: int, mode: int) -> Fragment:
+    """The fragment a unit becomes at an address, with a number and that of the mode it is for.
+
+    Worlds are executed again, and beside each other: the same units come to the same places many times, and the
+    fragments of the last ones are kept in mind.
+    """
+    asked = unit.linear, unit.gpa, at, bottom, number, mode, tuple([each.told for each in unit.instructions])
+    found = _WRITTEN.get(asked)
+    if found is None:
+        if len(_WRITTEN) >= MOST_WRITTEN:
+            _WRITTEN.clear()
+        found = _WRITTEN[asked] = Translator(unit, at, bottom).fragment(number, mode)
+    return found
+
+
+_WRITTEN: Final[dict[Hashable, Fragment]] = {}
+MOST_WRITTEN: Final = 1 << 10
+
+
 class Translator:
     """Writes one fragment."""
 
-    def __init__(self, unit: Unit, at: int, stub: Callable[[], int]) -> None:
+    def __init__(self, unit: Unit, at: int, bottom: int) -> None:
         """Begin at an address of the cache.
 
         Args:
             unit: What to translate.
             at: Where the fragment begins.
-            stub: Gives room for a continuation that stands elsewhere.
+            bottom: Continuations that stand elsewhere stand below.
         """
         self.unit = unit
         self.start = at
         self.emitter = Emitter(at)
         self.exits: list[Exit] = []
         self.stubs: list[CacheInsn] = []
-        self._stub = stub
+        self._bottom = bottom
 
     def fragment(self, number: int, mode: int) -> Fragment:
         """Write the whole fragment; it gets a number, and that of the mode it is for."""
@@ -157,7 +176,7 @@ class Translator:
                 e.raw(with_constant(PUSH, each.end), before, 1, Origin.REPLACED)
                 self._tail(each.target, there, taken=True)
             case How.BRANCH:
-                stub = self._stub()
+                stub = self._bottom - len(CALL_VMM) * (len(self.stubs) + 1)
                 self.stubs.append(CacheInsn(stub, CALL_VMM, e.guest, Origin.CONTINUATION, 0, there))
                 site = e.raw(near_jump(e.at, stub, each.insn.row.mnemonic), before, 1)
                 assert len(site.bytes) == BRANCH_BYTES

@@ -32,6 +32,8 @@ from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.walk import look, paging_mode
 
 MOST_INSTRUCTIONS: Final = 12
+MOST_READ: Final = 1 << 10
+"""Units kept in mind by their bytes."""
 FLAT_LIMIT: Final = 0xFFFF_FFFF
 LAST_GUEST_SLOT: Final = 0x100
 """Selectors up to here name a guest's descriptor in the real GDT, never one of the VMM's."""
@@ -121,6 +123,11 @@ class Planned:
         """EIP behind it."""
         return self.eip + len(self.code) & 0xFFFF_FFFF
 
+    @property
+    def told(self) -> tuple[object, ...]:
+        """All of it in little; what it is decoded to is told by its bytes."""
+        return self.eip, self.code, self.how, self.target, self.field, self.value, self.dead, self.after_sti
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -169,12 +176,18 @@ def read_unit(cpu: Cpu, memory: GuestMemory, eip: int, simulated: Collection[int
         return None
     linear, gpa = found
     limit = cpu.segs[CS].limit
-    room = min(PAGE_SIZE - (linear & PAGE_SIZE - 1), limit - eip + 1)
-    content = memory.read_bytes(gpa, room)
-    reader = _Reader(cpu, eip, simulated)
-    while len(reader.found) < MOST_INSTRUCTIONS and reader.offset < room and reader.take(content):
+    room = min(PAGE_SIZE - (linear & PAGE_SIZE - 1), limit - eip + 1, MOST_INSTRUCTIONS * MAX_LENGTH)
+    calls = tuple([each for each in simulated if 0 <= each - eip < room])
+    return Unit(linear, gpa, _read(eip, memory.read_bytes(gpa, room), CodeMode.of(cpu), calls))
+
+
+@lru_cache(maxsize=MOST_READ)
+def _read(eip: int, content: bytes, mode: CodeMode, simulated: tuple[int, ...]) -> tuple[Planned, ...]:
+    """What becomes of the instructions at the beginning of some bytes; worlds are executed again and ask again."""
+    reader = _Reader(mode, eip, simulated)
+    while len(reader.found) < MOST_INSTRUCTIONS and reader.offset < len(content) and reader.take(content):
         pass
-    return Unit(linear, gpa, tuple(reader.with_flags()))
+    return tuple(reader.with_flags())
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -189,9 +202,8 @@ def _plain(code: bytes) -> bool:
 class _Reader:
     """Decodes one instruction after another, and remembers what is known of registers."""
 
-    def __init__(self, cpu: Cpu, start: int, simulated: Collection[int]) -> None:
-        self.cpu = cpu
-        self.mode = CodeMode.of(cpu)
+    def __init__(self, mode: CodeMode, start: int, simulated: Collection[int]) -> None:
+        self.mode = mode
         self.start = start
         self.simulated = simulated
         self.found: list[Planned] = []
@@ -245,7 +257,7 @@ class _Reader:
     def _transfer(self, following: int, insn: Insn) -> Plan:
         """A transfer of control is retargeted; what may go beyond the segment is left to the VMM."""
         mnemonic, operands = insn.row.mnemonic, insn.operands
-        limit = self.cpu.segs[CS].limit
+        limit = self.mode.code.limit
         if insn.opsize != 32:
             return Plan(How.CALLOUT)
         first = operands[0] if operands else None
@@ -271,7 +283,7 @@ class _Reader:
         source = operands[-1]
         if mnemonic in ("MOV", "PUSH") and isinstance(source, Sreg):
             if source.index == CS:
-                return None, self.cpu.segs[CS].selector
+                return None, self.mode.code.selector
             return (SELECTOR[source.index], 0) if source.index in SELECTOR else None
         if mnemonic == "MOV" and isinstance(source, Creg) and not self.mode.cpl:
             return CONTROL[source.index], 0
