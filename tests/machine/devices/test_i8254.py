@@ -276,3 +276,23 @@ def test_next_rise_is_where_a_counter_pulsed_tick_by_tick_rises(mode: int, steps
             break
         was = counter.out
     assert expected == rises
+
+
+@given(
+    st.integers(0, 2), st.sampled_from((0, 2, 3)), st.integers(0, 0xFFFF), st.integers(0, 2), st.integers(0, 5_000),
+    st.booleans(),
+)  # fmt: skip
+def test_a_control_word_and_its_count_at_once_do_what_they_do_one_by_one(
+    before: int, mode: int, count: int, number: int, cycles: int, half: bool
+) -> None:
+    one_by_one, at_once = Bench(), Bench()
+    for bench in (one_by_one, at_once):
+        bench.program(mode=before if before != 1 else 3, count=40)
+        bench.cycles += cycles
+    control, written = number << 6 | 0x30 | mode << 1, (count & 0xFF, count >> 8)[: 1 if half else 2]
+    for port, value in ((0x43, control), *((0x40 + number, byte) for byte in written)):
+        one_by_one.timer.write_port(port, value)
+    at_once.timer.program(number, control, *written)
+    assert vars(at_once.timer.counters[number]) == vars(one_by_one.timer.counters[number])
+    assert (at_once.timer.due, at_once.levels[-1]) == (one_by_one.timer.due, one_by_one.levels[-1])
+    assert at_once.rises(until=1_000_000) == one_by_one.rises(until=1_000_000)

@@ -15,7 +15,7 @@ from teachvm.isa.conditions import CONDITIONS, holds
 from teachvm.isa.control import CR0_PE, CR0_PG, CR0_WP
 from teachvm.isa.descriptors import flat_code, flat_data
 from teachvm.isa.flags import STATUS
-from teachvm.isa.operands import CS, ESP
+from teachvm.isa.operands import CS, ECX, ESP
 from teachvm.machine.computer import Machine
 from teachvm.machine.tiers import flags as tier_flags
 from teachvm.machine.tiers.flags import FlagState, condition, function_name
@@ -138,6 +138,46 @@ def test_random_programs_end_in_the_same_state_wherever_they_are_stopped(
     seed: int, length: int, stops: list[int]
 ) -> None:
     both_ways(_program(seed, length), [*stops, 5_000], random.Random(seed).randbytes(256))
+
+
+@given(st.integers(0, 2**32), st.integers(1, 9), st.lists(st.integers(1, 900), min_size=1, max_size=4))
+def test_a_loop_that_tallies_its_ways_says_how_often_each_instruction_was_executed(
+    seed: int, length: int, limits: list[int]
+) -> None:
+    source, data = _program(seed, length), random.Random(seed).randbytes(256)
+    plain, fast = machine(source, data=data), machine(source, data=data)
+    for limit in limits:
+        while not fast.cpu.halted:
+            region = fast.cpu.tiers.tallied(make=True) if fast.cpu.tiers else None
+            count = fast.cpu.tiers.run_tallied(region, limit) if fast.cpu.tiers and region else 0
+            expected: dict[int, int] = {}
+            for _ in range(count):
+                expected[plain.cpu.eip] = expected.get(plain.cpu.eip, 0) + 1
+                plain.cpu.step()
+            found: dict[int, int] = {}
+            for way, times in region.went() if region else ():
+                for address in way:
+                    found[address] = found.get(address, 0) + times
+            assert found == expected
+            assert state(fast) == state(plain)
+            if count:
+                break
+            assert fast.cpu.step() == plain.cpu.step()
+
+
+def test_only_what_leads_back_to_its_beginning_is_compiled_of_a_loop() -> None:
+    made = machine("l: dec ecx \n jz done \n add eax, ecx \n jmp l \n done: bswap edx \n hlt")
+    made.cpu.regs[ECX] = 5
+    tiers = made.cpu.tiers
+    assert tiers is not None
+    made.cpu.step()
+    made.cpu.eip = ENTRY
+    region = tiers.tallied(make=True)
+    assert region is not None
+    assert tiers.tallied(make=False) is region
+    assert tiers.run_tallied(region, 100) == 14
+    assert {address for way, _ in region.went() for address in way} == {ENTRY + at for at in (0, 1, 3, 5)}
+    assert tiers.tallied(make=True) is None
 
 
 @pytest.mark.soak

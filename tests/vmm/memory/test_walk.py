@@ -52,3 +52,18 @@ def test_a_large_page_needs_pse() -> None:
 def test_a_reserved_bit_of_a_large_page_is_reported_with_p() -> None:
     walk = look(lambda address, size: 0x0020_00E7, LARGE, Gva(0x40_0000))
     assert walk.error(write=False, user=True, wp=True) == 0xD
+
+
+@pytest.mark.parametrize(
+    ("mode", "linear"), [(PAGED, 0x40_2ABC), (LARGE, 0x40_2ABC), (PagingMode(0, 0, 0), 0x12345)], ids=str
+)
+def test_a_walk_is_the_same_again_until_an_entry_of_it_has_another_bit(mode: PagingMode, linear: int) -> None:
+    memory = tables(x2004=0x0000_30E7 if mode is LARGE else 0x3067, x3008=0x9025, x300C=0x1)
+    walk = look(lambda address, size: memory[address], mode, Gva(linear))
+    used = [address for address in (0x2004, 0x3008) if walk.directory is not None and (address < 0x3000 or walk.table)]
+    assert walk.again(lambda address, size: memory[address], linear & ~0xFFF)
+    for address in memory:
+        for bit in (1, 1 << 5, 1 << 6, 1 << 30):
+            memory[address] ^= bit
+            assert walk.again(lambda at, size: memory[at], linear) is (address not in used)
+            memory[address] ^= bit
