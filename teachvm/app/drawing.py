@@ -34,6 +34,7 @@ class Box:
     align: Align = "center"
     tip: Tip | None = None
     link: Link | None = None
+    alters: Editable | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def read(what: Editable, text: str, scene: Scene) -> Edit:
         EditError: It cannot be that.
     """
     if what.space == "host-physical":
-        raise EditError(f"{what.name} is the VMM’s own, made from the guest’s table: change that one")
+        raise EditError(f"{what.name} is the VMM’s own, and would be made anew: change the guest’s table")
     try:
         match what.kind:
             case "register":

@@ -183,7 +183,8 @@ def _lanes(view: LanesView) -> list[str]:
         lines.append(f"({count(len(view.stretches) - last)} after now)")
     lines += [
         f"Left behind: a future from instruction {count(branch.at.n)} (cycle {count(branch.start)}) "
-        f"to instruction {count(branch.until.n)} (cycle {count(branch.stop)})."
+        f"to instruction {count(branch.until.n)} (cycle {count(branch.stop)})"
+        f"{', with ' * bool(branch.came)}{branch.came}."
         for branch in view.branches
     ]
     return lines

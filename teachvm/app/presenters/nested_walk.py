@@ -12,7 +12,7 @@ from teachvm.app.phrases import entry_bits, error_meaning
 from teachvm.app.presentation import CardView, NoteView
 from teachvm.app.scene import Scene, scene_of
 from teachvm.app.snapshot import Snapshot
-from teachvm.app.wording import Badge, Place, Role, Span, Text, Tip
+from teachvm.app.wording import Badge, Editable, Place, Role, Span, Text, Tip
 from teachvm.isa import paging
 from teachvm.vmm.techniques import Paging
 from teachvm.vmm.vmx.events import WalkReference
@@ -162,6 +162,7 @@ def _nested_cell(
     return Box(
         name, x, y, CELL_W, CELL_H, ((Span(f"{_NAMES[column]}[{index}] → {says}", code=True),),), role,
         lit=last, number=str(number), tip=tip, link=Place("host-physical", reference.host_address),
+        alters=Editable("entry", f"{_NAMES[column]} entry {index}", "", reference.host_address, "host-physical"),
     )  # fmt: skip
 
 
@@ -202,6 +203,7 @@ def _guest_cell(scene: Scene, walk: NestedWalk, row: Row, at: int, number: int) 
     return Box(
         name, x, y, CELL_W, CELL_H, ((Span(f"{kind} {index} → {says}", code=True),),), role,
         lit=True, number=str(number), tip=tip, link=Place("guest-physical", entry.address, scene.vm),
+        alters=Editable("entry", f"{kind} {index}", scene.vm, entry.address, "guest-physical"),
     )  # fmt: skip
 
 

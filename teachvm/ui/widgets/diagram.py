@@ -174,7 +174,8 @@ class Diagram(Canvas):
             y += pitch
         words = " · ".join(plain(line) for line in box.lines)
         state = " (not there yet)" if box.ghost else " (now)" if box.lit else ""
-        self._spots.insert(0, Spot(*rect, box.tip, box.link, words, name=f"{box.number} {words}{state}".strip()))
+        name = f"{box.number} {words}{state}".strip()
+        self._spots.insert(0, Spot(*rect, box.tip, box.link, words, name=name, edit=box.alters))
 
     def _number(self, box: Box, rect: Rect, pad: float) -> float:
         """Set the disc with the box's number; returns where its text begins."""

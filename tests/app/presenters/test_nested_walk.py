@@ -8,6 +8,7 @@ import pytest
 
 from teachvm.app.control import Control
 from teachvm.app.drawing import Box, DiagramView, Label
+from teachvm.app.origin import LastChange, LastWrite, asked_of
 from teachvm.app.presentation import CardView, NoteView, plain
 from teachvm.app.presenters import present
 from teachvm.app.twin import twin
@@ -153,3 +154,19 @@ def test_a_page_fault_of_the_guest_s_own_is_delivered_without_the_vmm_and_can_be
     after = control.world.recorder.log.of(VmExited, phase.at)
     # Pages of the handler's that nobody touched before may be missing; the fault itself is no exit.
     assert {event.reason.value for event in after} <= {"nested-violation"}
+
+
+def test_each_entry_read_says_whose_it_is_so_that_its_origin_can_be_asked(at_read: Control) -> None:
+    at_read.step(Grain.INSTRUCTION)
+    asked = [box.alters for box in boxes(at_read).values() if box.alters is not None]
+    guests = [each for each in asked if each.space == "guest-physical"]
+    assert [each.name[:3] for each in guests] == ["PDE", "PTE"]
+    assert {each.vm for each in guests} == {"alpha"}
+    assert {each.space for each in asked} == {"guest-physical", "host-physical"}
+    for each in asked:
+        quest = asked_of(at_read.world, at_read.timeline, each, LastWrite, LastChange)
+        assert quest is not None
+        found = quest.advance(lambda: True)
+        assert found is not None
+        assert "last written" in found.text
+        at_read.seek(quest.here)
