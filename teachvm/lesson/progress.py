@@ -12,7 +12,7 @@ from teachvm.lesson.judging import Given, Outcome, UnanswerableError, Verdict, c
 from teachvm.lesson.model import Ask, Beat, Check, Do, Lesson, Movement, Show
 from teachvm.lesson.reading import Baseline, WorldScope
 from teachvm.lesson.scope import Value
-from teachvm.lesson.steps import Step, steps
+from teachvm.lesson.steps import Step, StepKind, steps
 from teachvm.lesson.watching import recorded
 from teachvm.trace.moment import Moment
 from teachvm.trace.timeline import Timeline
@@ -99,10 +99,10 @@ class LessonRun:
         """What to show, completed from the lesson's own cards.
 
         Args:
-            show: A `show` block; else the one in `shown`, which whoever plays the beat keeps up to date, else the last.
+            show: A `show` block; else the one in `shown`, which whoever plays the beat keeps up to date, else the one
+                the beat begins with.
         """
-        shows = [part for part in self.here.parts if isinstance(part, Show)]
-        given = show or self.shown or (shows[-1] if shows else None)
+        given = show or self.shown or self._first_shown()
         if given is None:
             return Stage(self.lesson.cards, self._highlight(()))
         return Stage(
@@ -113,6 +113,16 @@ class LessonRun:
             self._address(given.memory),
             self._address(given.walk),
         )
+
+    def _first_shown(self) -> Show | None:
+        """The last `show` block before anything of the beat is asked or moves; what follows would tell too much."""
+        found: Show | None = None
+        for step in self.steps:
+            if step.kind in (StepKind.ASK, StepKind.MOVE):
+                break
+            if isinstance(step.part, Show):
+                found = step.part
+        return found
 
     def _highlight(self, shown: tuple[Expression, ...]) -> tuple[str, ...]:
         from_runs = [expression for part in self.here.movements for expression in getattr(part, "highlight", ())]

@@ -178,7 +178,7 @@ def test_the_stage_follows_the_beats_show_blocks(run: LessonRun) -> None:
     assert stage.memory == run.scope.address_of("ticks", None, None)
     assert (stage.walk, stage.code) == (None, "sched_lock")
     run.enter(1)
-    assert run.stage().cards == ("console",)
+    assert run.stage().cards == run.lesson.cards, "what a task is followed by comes after it"
     first = next(part for part in run.lesson.beats[0].parts if isinstance(part, Show))
     assert run.stage(first).cards == ("memory",)
 
@@ -289,3 +289,15 @@ predict: false
     assert len(set(prompts.values())) > 1
     again = LessonRun(lesson, start.world, start.timeline, "ada")
     assert again.prompt(again.here.asks[0]) == prompts["ada"]
+
+
+def test_a_beat_that_shows_other_cards_later_begins_with_those_of_the_lesson(tmp_path: Path) -> None:
+    body = (
+        '## One\nText.\n\n```{run}\nuntil: "after(3)"\n```\n\n```{show}\ncards: [console]\n```\n\nMore.\n\n'
+        '## Two\nText.\n\n```{show}\ncards: [registers]\n```\n\n```{run}\nuntil: "after(3)"\n```\n\n'
+        "```{show}\ncards: [console]\n```\n\nMore.\n"
+    )
+    run = LessonRun.start(load(write_lesson(tmp_path, body)))
+    assert run.stage().cards == run.lesson.cards != ("console",)
+    run.enter(1)
+    assert run.stage().cards == ("registers",)
