@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from teachvm.isa.decode import Insn
@@ -11,8 +12,9 @@ from teachvm.isa.operands import CS, SS, Reg, Sreg
 from teachvm.machine.bus import PhysicalBus
 from teachvm.machine.computer import devices_for
 from teachvm.machine.cpu import Cpu
-from teachvm.machine.exceptions import CpuStopped
+from teachvm.machine.exceptions import CpuStopped, Fault
 from teachvm.machine.memory import Memory
+from teachvm.machine.mmu import Access
 from teachvm.machine.tlb import Tlb
 from teachvm.trace.recorder import Recorder
 from teachvm.vmm.addresses import Gva
@@ -20,6 +22,7 @@ from teachvm.vmm.engines.classify import instruction_at
 from teachvm.vmm.engines.translate.decision import flags_allow
 from teachvm.vmm.memory.guest import GuestMemory
 from teachvm.vmm.memory.walk import PagingMode, look
+from teachvm.vmm.techniques import Technique
 from teachvm.vmm.view import GuestState, state_of
 from teachvm.vmm.vm import Vm
 from tests.vmm.room import Room
@@ -171,8 +174,21 @@ class Comparison:
             return "not compared to the end"
         if self.over:
             return self._ends_alike()
+        if self.vm.engine.technique is Technique.BINARY_TRANSLATION:
+            self._fetch_next()
         self.compare_memory()
         return "limit"
+
+    def _fetch_next(self) -> None:
+        """Walk to the next instruction on both sides: a translator may have read it already, and set A on the way.
+
+        Source: Intel SDM Vol. 3A, §4.8 (A may be set ahead of the access).
+        """
+        cpu = self.reference.cpu
+        linear = cpu.segs[CS].base + cpu.eip & 0xFFFF_FFFF
+        for walker in (cpu, self.vm.vcpu.cpu):
+            with suppress(Fault):
+                walker.translate(linear, Access.FETCH, cpu.cpl == 3)
 
     def _ends_alike(self) -> str:
         if self.reference.ended is None:
