@@ -7,6 +7,7 @@ EIP, most of EFLAGS and the segment registers; the software CPU keeps the rest.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -35,7 +36,7 @@ from teachvm.machine.mmu import Access
 from teachvm.machine.operation import Operation
 from teachvm.trace.events import Event
 from teachvm.trace.recorder import Recorder
-from teachvm.vmm.addresses import Gva
+from teachvm.vmm.addresses import Gpa, Gva
 from teachvm.vmm.breakpoints import load_breakpoints
 from teachvm.vmm.deprivilege import data_register, hardware_flags, hardware_ring, hardware_selector, virtual_flags
 from teachvm.vmm.descriptors import ShadowGdt
@@ -83,7 +84,16 @@ class SoftwareCpu(Cpu):
     to be flushed is flushed there.
     """
 
-    DERIVED: ClassVar[tuple[str, ...]] = (*Cpu.DERIVED, "page_flushed", "all_flushed", "given", "_silent", "_walked")
+    DERIVED: ClassVar[tuple[str, ...]] = (
+        *Cpu.DERIVED,
+        "page_flushed",
+        "all_flushed",
+        "given",
+        "_silent",
+        "_walked",
+        "_guest",
+        "_host",
+    )
 
     def __init__(self, name: str, memory: GuestMemory, board: Board, recorder: Recorder) -> None:
         super().__init__(name, memory, board.ports, recorder, None)
@@ -93,6 +103,8 @@ class SoftwareCpu(Cpu):
         self.given: Operation | None = None
         """The next instruction, if the VMM has been told it and need not read it."""
         self._silent = recorder
+        self._guest = memory
+        self._host = memory.host.machine.memory
         self._walked: dict[tuple[int, bool, bool], tuple[PagingMode, GuestWalk]] = {}
         """What a walk for a page came to, by kind of access; good as long as it meets the same entries."""
 
@@ -103,16 +115,48 @@ class SoftwareCpu(Cpu):
         """
         if self.tlb is not None:
             return super()._resolve(linear, access, user)
-        asked = linear >> 12, access is Access.WRITE, user
-        mode, read = paging_mode(self.cr0, self.cr3, self.cr4), self.memory.read
-        known = self._walked.get(asked)
-        if known is not None and self.recorder is self._silent and known[0] is mode and known[1].again(read, linear):
-            return known[1].gpa & paging.FRAME
+        write = access is Access.WRITE
+        known = self._in_mind(linear, write=write, user=user)
+        if known is not None:
+            return known
         frame = super()._resolve(linear, access, user)
         if len(self._walked) >= MOST_WALKS:
             self._walked.clear()
-        self._walked[asked] = mode, look(read, mode, Gva(linear))
+        mode = paging_mode(self.cr0, self.cr3, self.cr4)
+        self._walked[linear >> 12, write, user] = mode, look(self._guest.read, mode, Gva(linear))
         return frame
+
+    def _in_mind(self, linear: int, *, write: bool, user: bool) -> int | None:
+        """Guest-physical address of a page that a walk in mind still leads to."""
+        known = self._walked.get((linear >> 12, write, user))
+        if known is None or self.recorder is not self._silent:
+            return None
+        mode, walk = known
+        same = mode is paging_mode(self.cr0, self.cr3, self.cr4) and walk.again(self._guest.read, linear)
+        return walk.gpa & paging.FRAME if same else None
+
+    def _at_once(self, linear: int, count: int, *, write: bool, privilege: int) -> Gpa | None:
+        """Where aligned doublewords lie that are in one page, if getting there needs no walk and no check."""
+        plain = self.tlb is None and self.cr0 & CR0_PG and not self._watched
+        if not plain or linear & 3 or (linear & 0xFFF) + 4 * count > paging.PAGE_SIZE:
+            return None
+        frame = self._in_mind(linear, write=write, user=privilege == 3)
+        return None if frame is None else Gpa(frame | linear & 0xFFF)
+
+    def words_at(self, linear: int, count: int, privilege: int = 0) -> memoryview | None:
+        """Doublewords one after another, if they can be had at once; see `Mmu.words_at`."""
+        gpa = self._at_once(linear, count, write=False, privilege=privilege)
+        at = None if gpa is None else self._guest.hpa(gpa)
+        return None if at is None else self._host.words[at >> 2 : (at >> 2) + count]
+
+    def store_run(self, linear: int, values: list[int], privilege: int = 0) -> bool:
+        """Store doublewords, the last one lowest, if that can be done at once, and nobody is told of stores there."""
+        gpa = self._at_once(linear, len(values), write=True, privilege=privilege)
+        at = None if gpa is None or gpa >> paging.PAGE_SHIFT in self._guest.traced else self._guest.hpa(gpa)
+        if at is None:
+            return False
+        self._host.write_bytes(at, struct.pack(f"<{len(values)}I", *reversed(values)))
+        return True
 
     def fetch(self, eip: int) -> Operation:
         """The instruction at CS:EIP, or the one the VMM knows to be there."""
