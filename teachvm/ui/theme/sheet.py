@@ -82,7 +82,7 @@ QToolButton:disabled { color: $faint; }
 QToolButton:focus { border: 1px solid $now; }
 QToolButton::menu-indicator { image: none; }
 QToolButton[key="true"] { padding: ${p6}px ${p9}px; border-radius: ${p7}px; }
-QToolButton[verb="true"] { border: 1px solid $line; background: $card2; color: $text; padding: ${p3}px ${p6}px; }
+QToolButton[verb="true"] { border: 1px solid $line; background: $card2; color: $text; padding: ${p3}px; }
 QToolButton[verb="true"]:hover, QToolButton[verb="true"]:focus { border-color: $now; }
 QToolButton[run="true"] { background: $now; color: $onNow; }
 QToolButton[run="true"]:hover { background: $nowHover; color: $onNow; }
