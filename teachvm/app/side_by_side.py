@@ -62,7 +62,7 @@ class Run:
 
     Attributes:
         technique: Which.
-        ended: The guest came to its end within the limit, and well.
+        stop: How the run ended; None if the limit came first.
         why: Why the run is over, in one sentence.
         console: What the guest wrote to its serial port.
         cycles: Host cycles of the whole run.
@@ -76,7 +76,7 @@ class Run:
     """
 
     technique: Technique
-    ended: bool
+    stop: StopKind | None
     why: str
     console: str
     cycles: int
@@ -87,6 +87,11 @@ class Run:
     diverged: Divergence | None
     cold: Part
     warm: Part
+
+    @property
+    def ended(self) -> bool:
+        """The guest came to its end within the limit, and well."""
+        return self.stop is StopKind.ENDED_WELL
 
     @property
     def direct_share(self) -> float:
@@ -222,7 +227,7 @@ def _account(technique: Technique, world: World, limit: int, diverged: Divergenc
         direct, done = tenant.direct + tenant.translated, tenant.instructions
     return Run(
         technique=technique,
-        ended=stopped is not None and stopped.kind is StopKind.ENDED_WELL,
+        stop=None if stopped is None else stopped.kind,
         why=f"the limit of {limit} instructions was reached" if stopped is None else stopped.text,
         console=world.console(name),
         cycles=clock.cycles,

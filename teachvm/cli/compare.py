@@ -12,6 +12,7 @@ from teachvm.cli.targets import GuestTarget, lesson_or_guest
 
 if TYPE_CHECKING:
     from teachvm.app.side_by_side import Run
+    from teachvm.host.stop import StopKind
 
 
 @click.command()
@@ -29,8 +30,8 @@ def compare(what: str, limit: int, as_json: bool) -> int:
     """Run one guest by every technique, and set the runs side by side.
 
     What is reported for each: host cycles, how much of the guest ran directly, VMM entries by reason, and the first
-    difference from bare metal that the guest could see. Exit codes: 0 all runs ended, 2 the guest does not assemble,
-    3 a run came to the limit, 4 the command line is wrong.
+    difference from bare metal that the guest could see. Exit codes: 0 all runs ended well, 1 the guest failed by itself
+    (triple fault), 2 it does not assemble, 3 a run came to the limit, 4 the command line is wrong.
 
     \b
     Examples:
@@ -53,7 +54,16 @@ def compare(what: str, limit: int, as_json: bool) -> int:
         click.echo(json.dumps({"techniques": {run.technique.value: _data(run) for run in together.runs}}, indent=2))
     else:
         click.echo("\n".join(_text(together.runs)))
-    return ExitCode.ENDED_WELL if all(run.ended for run in together.runs) else ExitCode.LIMIT
+    return _code([run.stop for run in together.runs])
+
+
+def _code(stops: list[StopKind | None]) -> ExitCode:
+    """What the shell is told: a run that is not over comes before one that failed, since nobody knows how it ends."""
+    from teachvm.host.stop import StopKind
+
+    if None in stops:
+        return ExitCode.LIMIT
+    return ExitCode.FAILED if StopKind.GUEST_FAILURE in stops else ExitCode.ENDED_WELL
 
 
 def _data(run: Run) -> dict[str, object]:

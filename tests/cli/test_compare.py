@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.cli.conftest import Outcome
 
@@ -27,6 +28,13 @@ def test_a_limit_that_is_too_small_is_said(teachvm: Teachvm) -> None:
     done = teachvm("compare", "tinyos", "--limit", "100")
     assert done.code == 3
     assert "the limit of 100 instructions was reached" in done.out
+
+
+def test_a_guest_that_triple_faults_failed_as_it_does_alone(teachvm: Teachvm, tmp_path: Path) -> None:
+    (tmp_path / "ud.asm").write_text("bits 32\norg 0x100000\nstart: ud2\n")
+    done = teachvm("compare", str(tmp_path / "ud.asm"))
+    assert done.code == teachvm("run", str(tmp_path / "ud.asm")).code == 1
+    assert "Binary translation: ud: triple fault" in done.out
 
 
 def test_a_lesson_with_two_guests_is_refused_in_one_line(teachvm: Teachvm) -> None:
