@@ -71,7 +71,7 @@ def _data(run: Run) -> dict[str, object]:
     return {
         "console": run.console,
         "cycles": run.cycles,
-        "cycles_by_actor": run.by_actor._asdict(),
+        "cycles_by_actor": {name: cycles for name, cycles in run.by_actor._asdict().items() if name != "traps"},
         "instructions": run.instructions,
         "direct_share": run.direct_share,
         "entries": {reason: {"count": row.count, "cycles": row.cycles} for reason, row in run.entries.items()},

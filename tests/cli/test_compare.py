@@ -20,6 +20,7 @@ def test_as_data_there_is_what_graders_read(teachvm: Teachvm) -> None:
     techniques = json.loads(teachvm("compare", "tinyos", "--json").out)["techniques"]
     for row in techniques.values():
         assert {"console", "cycles", "direct_share", "entries", "diverged"} <= set(row)
+        assert sum(row["cycles_by_actor"].values()) == row["cycles"]
     assert techniques["bare-metal"]["diverged"] is None
     assert set(techniques["trap-and-emulate"]["diverged"]) == {"moment", "instruction", "why"}
 
