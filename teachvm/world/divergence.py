@@ -13,15 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from teachvm.guest import library
-from teachvm.isa.decode import DecodeError, decode
+from teachvm.isa.decode import DecodeError, Insn, decode
 from teachvm.isa.flags import STATUS
+from teachvm.isa.operands import Mem
 from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE, A
 from teachvm.isa.row import InstructionClass
 from teachvm.isa.text import row_text
 from teachvm.trace.moment import Moment
+from teachvm.vmm.addresses import Gva
 from teachvm.vmm.changes import changes
 from teachvm.vmm.events import Change
 from teachvm.vmm.techniques import Technique
+from teachvm.vmm.view import GuestState
 from teachvm.world.build import build
 from teachvm.world.observed import observe
 from teachvm.world.spec import SpecError, WorldSpec
@@ -94,7 +97,7 @@ class LockStep:
         self.there = observe(build(spec.with_technique(against), folder))
         self.here = observe(build(spec, folder))
         self._symbols = next(iter(self.here.world.guests.values())).symbols
-        self._eip, self._code = 0, b""
+        self._before, self._code = self.there.state(), b""
         self.there.on_delivery(self._note_next)
         self.instructions = 0
         self.divergence: Divergence | None = None
@@ -137,8 +140,8 @@ class LockStep:
 
     def _note_next(self) -> None:
         """Keep in mind which instruction comes next there; again where an exception or interrupt led."""
-        state = self.there.state()
-        self._eip, self._code = state.eip, self.there.next_code(state)
+        self._before = self.there.state()
+        self._code = self.there.next_code(self._before)
 
     def _memory_difference(self) -> int | None:
         """Compare the pages either guest wrote in the last instruction."""
@@ -152,13 +155,20 @@ class LockStep:
         return None
 
     def _describe(self, differences: tuple[Change, ...], memory: int | None) -> Divergence:
-        eip = self._eip
+        eip = self._before.eip
         try:
             insn = decode(self._code, 32)
         except DecodeError:
             insn = None
         text = "what is no instruction" if insn is None else str(row_text(insn, eip))
-        if insn is None or insn.row.klass is InstructionClass.INNOCUOUS:
+        remembered = self._remembered(differences, insn)
+        if remembered is not None:
+            why = (
+                f"The guest changed the page table entry for {remembered:#x} and has not invalidated it with INVLPG or "
+                "a load of CR3. Until then a TLB may use what it remembers, as bare metal's does here, or have lost "
+                "it: no guest can rely on either."
+            )
+        elif insn is None or insn.row.klass is InstructionClass.INNOCUOUS:
             technique = self.here.world.spec.host.vms[0].technique.label.lower()
             bare = self._against is Technique.BARE_METAL
             who = technique if bare else f"{technique} or {self._against.label.lower()}"
@@ -168,6 +178,23 @@ class LockStep:
         place = self._symbols.kernel.name_at(eip) or ""
         now = self.here.world.recorder.clock.now
         return Divergence(now, self.instructions, eip, place, text, differences, memory, why, self._against)
+
+    def _remembered(self, differences: tuple[Change, ...], insn: Insn | None) -> int | None:
+        """An address the instruction went to for which a TLB remembers what the guest's tables say no more."""
+        went = [address for name, *both in differences if name == "CR2" for address in both]
+        operands = insn.operands if insn else ()
+        went += [_linear(each, self._before) for each in operands if isinstance(each, Mem) and each.width]
+        return next((a for a in went if any(side.remembers(Gva(a)) for side in (self.there, self.here))), None)
+
+
+def _linear(mem: Mem, state: GuestState) -> int:
+    """Where a memory operand lies."""
+    offset = mem.disp
+    if mem.base is not None:
+        offset += state.regs[mem.base]
+    if mem.index is not None:
+        offset += state.regs[mem.index] * mem.scale
+    return state.segs[mem.segment].base + (offset & (1 << mem.adsize) - 1) & 0xFFFF_FFFF
 
 
 def why_not(spec: WorldSpec, against: Technique = Technique.BARE_METAL) -> str:

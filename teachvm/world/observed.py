@@ -11,7 +11,7 @@ from collections.abc import Callable
 from teachvm.host.bare import BareGuest
 from teachvm.isa.decode import MAX_LENGTH
 from teachvm.isa.operands import CS
-from teachvm.isa.paging import PAGE_SIZE
+from teachvm.isa.paging import PAGE_SHIFT, PAGE_SIZE
 from teachvm.machine.events import HandlerEntered
 from teachvm.machine.mmu import Access
 from teachvm.vmm.addresses import Gfn, Gva
@@ -75,6 +75,10 @@ class Observed(ABC):
     @abstractmethod
     def resident(self, linear: Gva, state: GuestState) -> int | None:
         """Guest-physical address the next instruction is fetched from; None if a page fault comes."""
+
+    def remembers(self, linear: Gva) -> bool:
+        """Whether a TLB the guest sees has a translation for an address that its tables do not give any more."""
+        return False
 
     @abstractmethod
     def read_bytes(self, gpa: int, count: int) -> bytes:
@@ -150,6 +154,16 @@ class ObservedBare(Observed):
         if cpu.resident(linear, Access.FETCH, user):
             return cpu.translate(linear, Access.FETCH, user)
         return _walked(self.world.memories[0].read, linear, state)
+
+    def remembers(self, linear: Gva) -> bool:
+        """The hardware's TLB is the guest's."""
+        cpu = self._guest.cpu
+        entry = cpu.tlb.find(linear >> PAGE_SHIFT) if cpu.tlb is not None else None
+        if entry is None:
+            return False
+        walk = look(self.world.memories[0].read, PagingMode(cpu.cr0, cpu.cr3, cpu.cr4), linear)
+        now = walk.error(write=False, user=False, wp=False) is None, walk.writable, walk.user
+        return now != (True, entry.writable, entry.user) or walk.gpa & ~(PAGE_SIZE - 1) != entry.frame
 
     def read_bytes(self, gpa: int, count: int) -> bytes:
         """Host-physical memory."""

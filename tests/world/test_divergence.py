@@ -136,6 +136,25 @@ def with_paging(code: str) -> LockStep:
     return lock_step(head + f"mov ebx, 0x80000\nhere: {code}\n" + TAIL.replace("{table}", ENTRIES))
 
 
+UNMAPPED = "mov eax, [0x80000]\n mov dword [TABLE + 0x200], 0\n"
+PUT_ELSEWHERE = "mov eax, [0x80000]\n mov dword [0x90000], 7\n mov dword [TABLE + 0x200], 0x90067\n"
+
+
+@pytest.mark.parametrize("change", [UNMAPPED, PUT_ELSEWHERE])
+def test_what_a_tlb_may_remember_or_not_is_named_as_the_reason(change: str) -> None:
+    read = "mov ebx, 0x80000\n mov ecx, [ebx]\n"
+    for code, stale in ((change + read, True), (change + "invlpg [0x80000]\n" + read, False)):
+        source = (
+            HEAD.format(count=400, rounds=1) + "recover_at .r\n" + code + ".r:\n" + TAIL.replace("{table}", ENTRIES)
+        )
+        found = lock_step(source, TRANSLATE).run(1_000)
+        assert (found is not None) == stale
+        if found is not None:
+            assert found.text == "mov ecx, [ebx]"
+            assert "has not invalidated it" in found.why
+            assert "0x80000" in found.why
+
+
 def test_accessed_bits_that_the_hardware_sets_at_another_time_are_no_divergence() -> None:
     # The kernel ages its pages without a flush: the TLB hides the next access from the table, the shadow does not.
     age = "and dword [TABLE + 0x200], ~0x20\n mov eax, [ebx]\n"
