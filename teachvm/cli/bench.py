@@ -57,9 +57,11 @@ def bench(steps: int, instructions: int, seconds: float, as_json: bool) -> None:
     from teachvm.cli.benchmarks.programs import PROGRAMS
     from teachvm.cli.benchmarks.translation import measure_translation
     from teachvm.cli.benchmarks.window import measure_app, measure_runs
+    from teachvm.ui.interrupt import at_once
 
-    app = measure_app(steps)
-    app["run_mode"] = measure_runs(seconds)
+    with at_once():
+        app = measure_app(steps)
+        app["run_mode"] = measure_runs(seconds)
     programs = [measure_program(name, instructions) for name in PROGRAMS]
     translation = measure_translation(instructions)
     if as_json:

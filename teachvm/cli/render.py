@@ -53,11 +53,13 @@ def render(  # the options of a picture are many
     except screen.ScreenError as error:
         raise CommandError(str(error)) from error
     from teachvm.ui.application import offscreen
+    from teachvm.ui.interrupt import at_once
     from teachvm.ui.render import RenderError, Shot
     from teachvm.ui.render import render as paint
 
     offscreen()
     try:
-        paint(Shot(lesson, beat, card, "light" if theme == "light" else "dark", size, scale, guest), output)
+        with at_once():
+            paint(Shot(lesson, beat, card, "light" if theme == "light" else "dark", size, scale, guest), output)
     except RenderError as error:
         raise CommandError(str(error)) from error

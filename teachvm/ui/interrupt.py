@@ -40,3 +40,16 @@ def closing(close: Callable[[], object]) -> Iterator[None]:
         notifier.setEnabled(False)
         reader.close()
         writer.close()
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """Let Ctrl+C end the process where it stands: for who turns the event loop by hand and has nothing to keep.
+
+    Raised as an exception in something Qt has called, it would end in a traceback, and nothing else.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

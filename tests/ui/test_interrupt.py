@@ -46,3 +46,28 @@ def test_ctrl_c_ends_the_whole_application_in_peace(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself these signals there")
+@pytest.mark.parametrize(
+    "command", [["render", "3", "-o", "picture.png"], ["bench", "--steps", "100000"]], ids=["render", "bench"]
+)
+def test_ctrl_c_while_the_loop_is_turned_by_hand_ends_without_a_traceback(tmp_path: Path, command: list[str]) -> None:
+    program = (
+        "import os, signal, sys; from PySide6.QtCore import QTimer; from teachvm.cli import main;"
+        "from teachvm.ui.window import main_window; shown = main_window.MainWindow.show_library;"
+        "main_window.MainWindow.show_library = lambda window: ("
+        "QTimer.singleShot(0, lambda: os.kill(os.getpid(), signal.SIGINT)), shown(window))[1];"
+        "main(sys.argv[1:])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command],
+        cwd=TREE,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen", "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+    assert not (TREE / "picture.png").exists()
