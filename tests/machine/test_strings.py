@@ -172,6 +172,30 @@ def test_a_run_over_its_own_code_is_seen_by_the_next_instruction(pc: Pc) -> None
     assert pc.cpu.regs[EAX] == 0x41
 
 
+@settings(max_examples=60)
+@given(
+    st.integers(-80, 30), st.integers(1, 90), st.sampled_from(("stos", "movs")), st.sampled_from("bwd"), st.booleans()
+)
+def test_a_run_that_overwrites_itself_is_fetched_again_as_its_elements_are_one_by_one(
+    away: int, count: int, what: str, size: str, down: bool
+) -> None:
+    ends = []
+    for budget in (1 << 20, 1):
+        pc = Pc()
+        pc.memory.write_bytes(FROM, b"\x40" * 0x400)
+        pc.memory.write_bytes(FROM + 0x400, b"\x42" * 0x400)
+        pc.cpu.budget = lambda budget=budget: budget
+        start(
+            pc, f"rep {what}{size}", eax=0x4040_4040, ecx=count, esi=FROM + 0x3E0, edi=CODE + (-away if down else away)
+        )
+        pc.cpu.eflags |= DF if down else 0
+        cycles = 0
+        while cycles < count and pc.cpu.eip == CODE and pc.memory.read_bytes(CODE, 1) == b"\xf3":
+            cycles += pc.step()
+        ends.append((cycles, list(pc.cpu.regs), pc.cpu.eip, pc.memory.read_bytes(CODE - 0x200, 0x400)))
+    assert ends[0] == ends[1]
+
+
 def test_port_input_fills_memory_and_stops_for_an_interrupt_it_caused(pc: Pc) -> None:
     class Source:
         @property

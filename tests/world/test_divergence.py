@@ -155,6 +155,11 @@ def test_what_a_tlb_may_remember_or_not_is_named_as_the_reason(change: str) -> N
             assert "0x80000" in found.why
 
 
+@pytest.mark.parametrize("technique", [TRAP, TRANSLATE, Technique.HARDWARE_ASSIST, Technique.EMULATION])
+def test_a_repeated_instruction_that_overwrites_itself_does_so_everywhere_alike(technique: Technique) -> None:
+    assert first_difference("mov edi, start \n mov ecx, 0x800 \n mov al, 0xf4 \n rep stosb", technique) is None
+
+
 def test_accessed_bits_that_the_hardware_sets_at_another_time_are_no_divergence() -> None:
     # The kernel ages its pages without a flush: the TLB hides the next access from the table, the shadow does not.
     age = "and dword [TABLE + 0x200], ~0x20\n mov eax, [ebx]\n"

@@ -3,8 +3,12 @@
 A repeated instruction is one operation as long as nothing has to happen in between. It stops early, with EIP still at
 the instruction and its registers saying what is left, when a device is due (`Cpu.budget`), when it comes to a page that
 needs a page walk, and before an iteration that faults: the walk or the fault then opens the next unit. It stops after
-an iteration that met a data breakpoint. The iterations done count as its cycles. Between two units RF is set, as it is
+an iteration that met a data breakpoint, and after one that wrote over the instruction itself: what stands there then
+is fetched. The iterations done count as its cycles. Between two units RF is set, as it is
 in what an interrupt there pushes: an instruction breakpoint stops a repeated instruction once.
+
+Deviation: bytes of its own that it reaches by another linear address, or with 16-bit addresses, are noticed with the
+next unit.
 
 Source: Intel SDM Vol. 2B, REP/REPE/REPNE; Vol. 3A, §6.6 (restarting string instructions); Vol. 3B, §17.3.1.1 (RF).
 """
@@ -17,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from teachvm.isa import alu
 from teachvm.isa.decode import Insn
 from teachvm.isa.flags import DF, RF, STATUS, TF, ZF
-from teachvm.isa.operands import ECX, EDI, ESI
+from teachvm.isa.operands import CS, ECX, EDI, ESI
 from teachvm.machine.bound import Bound
 from teachvm.machine.bound_memory import Memory
 from teachvm.machine.exceptions import Fault, Intercepted
@@ -119,6 +123,7 @@ def repeat(
     if not left:
         return 1
     allowed = 1 if cpu.eflags & TF else min(left, max(1, cpu.budget()), left if many is not None else MOST_UNSEEN)
+    allowed = min([allowed, *(_to_itself(cpu, insn, side) for side in sides)])
     wanted_zf = ZF if insn.rep == "rep" else 0
     done = 0
     ended = False
@@ -157,6 +162,19 @@ def _in_page(cpu: Cpu, side: Side) -> int:
     if offset + size > PAGE:
         return 1
     return offset // size + 1 if cpu.eflags & DF else (PAGE - offset) // size
+
+
+def _to_itself(cpu: Cpu, insn: Insn, side: Side) -> int:
+    """Elements from the present one to the first that overwrites the instruction; more than there can be if none."""
+    if side.access is not Access.WRITE or insn.adsize != 32:
+        return MASK32
+    size, linear = side.memory.size, side.linear(cpu)
+    start = cpu.segs[CS].base + cpu.eip & MASK32
+    end = start + insn.length
+    if cpu.eflags & DF:
+        away = linear - end
+        return MASK32 if linear + size <= start else 1 if away < 0 else away // size + 2
+    return MASK32 if linear >= end else max(0, start - linear) // size + 1
 
 
 def _resident(cpu: Cpu, sides: tuple[Side, ...]) -> bool:
