@@ -30,13 +30,11 @@ from teachvm.vmm.engines.translate.modes import CodeMode, Modes
 from teachvm.vmm.engines.translate.precise import Place, Recovery, places
 from teachvm.vmm.engines.translate.records import (
     CacheInsn,
-    Exit,
     ExitState,
     Fragment,
     FragmentState,
     Landing,
     Origin,
-    Recover,
 )
 from teachvm.vmm.engines.translate.store import CACHE_BASE, CACHE_END, Store
 from teachvm.vmm.engines.translate.translator import MOST_BYTES, written
@@ -253,8 +251,9 @@ class TranslationCache:
 
     def leads(self, link: Link, eip: int) -> bool:
         """Whether an exit is still there, and leads to a guest EIP in the present mode."""
-        fragment = self.fragments.get(link[0])
-        return fragment is not None and fragment.mode == self.modes.present and fragment.exits[link[1]].target == eip
+        fragment, number = self.fragments.get(link[0]), link[1]
+        left = () if fragment is None or fragment.mode != self.modes.present else fragment.exits[number:]
+        return bool(left) and left[0].target == eip
 
     def chain(self, link: Link, to: int) -> None:
         """Put a jump where a continuation was, or let a branch lead straight to a fragment."""
@@ -348,10 +347,11 @@ class TranslationCache:
             del self.simulated[eip]
         if not old.valid:
             return
-        self._retire(old)
+        heads = self._retire(old)
         new = self.translate(old.eip)
         if self.flushes == flushes:
-            self.chain((start, 0), new)
+            for head in heads:
+                self.chain((head, 0), new)
         self.vm.host.recorder.mark(
             UnitAdapted, vm=self.vm.name, eip=eip, before=start, fragment=new, simulated=simulated
         )
@@ -366,13 +366,18 @@ class TranslationCache:
                 UnitInvalidated, vm=self.vm.name, eip=fragment.eip, fragment=fragment.start, cause=cause
             )
 
-    def _retire(self, fragment: Fragment) -> None:
-        head = CacheInsn(fragment.start, CONTINUATION, 0, Origin.CONTINUATION, 0, Recover(fragment.eip))
-        self.store.write(fragment.start, CONTINUATION)
-        leaving = Exit(fragment.eip, False, fragment.start, fragment.start)
-        self._keep(replace(fragment, code=(head,), stubs=(), exits=(leaving,), state=FragmentState.INVALIDATED))
+    def _retire(self, fragment: Fragment) -> list[int]:
+        """Let its head and those that lead there call the translator, and return where they are.
+
+        A head that leads to another head would make the way longer each time the same code is written.
+        """
         if self.lookup.get((fragment.mode, fragment.eip)) == fragment.start:
             del self.lookup[fragment.mode, fragment.eip]
+        heads = [fragment, *[each for each in self.fragments.values() if each.forward == fragment.start]]
+        for each in heads:
+            self.store.write(each.start, CONTINUATION)
+            self._keep(each.retired(CONTINUATION))
+        return [each.start for each in heads]
 
     def guest_wrote(self, gpa: int, size: int) -> None:
         """A store changed guest memory that units may have been read from."""

@@ -9,7 +9,7 @@ Source: Adams & Agesen, ASPLOS 2006, §3 (translation unit, compiled code fragme
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -228,6 +228,17 @@ class Fragment:
             if guest.eip == eip and insn.recover.eip == eip and insn.recover.clean:
                 return insn.address
         return None
+
+    def retired(self, head: bytes) -> Fragment:
+        """What is left of it when it may not be executed any more: a head that calls the translator.
+
+        Args:
+            head: The bytes of such a call, as long as a jump.
+        """
+        call = CacheInsn(self.start, head, 0, Origin.CONTINUATION, 0, Recover(self.eip))
+        leaving = Exit(self.eip, False, self.start, self.start)
+        gone = replace(self, code=(call,), stubs=(), exits=(leaving,))
+        return replace(gone, state=FragmentState.INVALIDATED, forward=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from teachvm.isa.paging import PAGE_SIZE
 from teachvm.machine.computer import TIMER_IRQ
 from teachvm.machine.events import InterruptAccepted
 from teachvm.vmm.engines.translate.fields import FIELDS_BASE
-from teachvm.vmm.engines.translate.records import FragmentState, Origin
+from teachvm.vmm.engines.translate.records import CallKind, FragmentState, Origin
 from teachvm.vmm.engines.translate.store import CACHE_BASE, CACHE_END
 from teachvm.vmm.entries import EntryReason
 from teachvm.vmm.events import CacheFlushed, InterruptInjected, UnitAdapted, UnitInvalidated
@@ -341,6 +341,21 @@ def test_the_head_of_a_fragment_that_was_written_to_calls_the_translator_and_the
 # ---- 6: a unit ends with its page --------------------------------------------------------------
 
 
+def test_code_that_is_written_again_and_again_is_never_further_away_than_one_forwarding_jump() -> None:
+    source = "mov ecx, 60 \n again: \n place: mov al, 0 \n inc byte [place + 1] \n add ebx, eax \n loop again \n hlt"
+    duet, forwarded = Duet(source), 0
+    for _ in range(30):
+        duet.run(duet.compared + 7)
+        for each in duet.engine.cache.fragments.values():
+            if each.forward is not None:
+                forwarded += 1
+                assert duet.engine.cache.fragments[each.forward].valid
+    assert forwarded
+    duet.to_the_end()
+    assert len(duet.room.events(UnitInvalidated)) >= 60
+    assert duet.room.clock.n < 3_000
+
+
 def test_code_runs_across_a_page_edge_wherever_the_edge_lies() -> None:
     body = (
         "inc eax \n mov ebx, 0x12345678 \n cli \n pushfd \n pop ecx \n add eax, 0x11111111 \n call a \n hlt \n a: ret"
@@ -370,6 +385,19 @@ again:  mov     eax, [{TABLE} + 4 * 0x60]
         duet.put(0x60000 + number * 0x1000, code)
     duet.to_the_end(200)
     assert [event.cause for event in duet.room.events(UnitInvalidated)].count("remap") >= 3
+
+
+@pytest.mark.parametrize("exit_number", [0, 1])
+def test_code_that_calls_the_translator_may_be_mapped_elsewhere_before_it_is_answered(exit_number: int) -> None:
+    duet = Duet(f"xor eax, eax \n {('jz', 'jnz')[exit_number]} on \n nop \n hlt \n on: nop \n hlt")
+    duet.put(0x2_0000, "nop \n" * 16 + "hlt")
+    while duet.engine.call is None or duet.engine.call.kind is not CallKind.TRANSLATE:
+        duet.room.unit()
+    duet.room.vm.memory.write_bytes(TABLE + 4 * 0x10, (0x2_0067).to_bytes(4, "little"))
+    duet.room.unit()
+    assert "halted" in duet.room.finish()
+    assert duet.vm.vcpu.state().eip == 0x1_0011
+    assert [each.cause for each in duet.room.events(UnitInvalidated)] == ["remap"]
 
 
 def test_the_entry_of_a_page_of_code_gets_its_accessed_bit_back_after_the_kernel_has_cleared_it() -> None:
