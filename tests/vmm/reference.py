@@ -136,8 +136,8 @@ def assert_same(vm: Vm, expected: GuestState) -> None:
 class Comparison:
     """A VM and its reference, moved to equal times again and again.
 
-    Deviation: a repeated string instruction that overwrites itself is fetched again after every iteration in the
-    reference, and later in a VM; what follows is not compared.
+    Deviation: a repeated string instruction that overwrites itself, by another linear address or with 16-bit addresses,
+    is fetched again after every iteration in the reference, and later in a VM; what follows any such is not compared.
     """
 
     def __init__(self, room: Room, reference: Reference) -> None:
