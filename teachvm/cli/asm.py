@@ -29,13 +29,17 @@ def asm(file: Path, listing: bool, output: Path | None) -> None:
     try:
         source = files.read(real.name).decode("utf-8-sig")
     except ResolveError as error:
-        reason = str(error) if real.is_file() else "there is no such file"
+        missing = "it is no plain file that could be read as a source" if real.exists() else "there is no such file"
+        reason = str(error) if real.is_file() else missing
         raise CommandError(f"{file}: {reason}", ExitCode.CANNOT_RUN) from error
     except UnicodeDecodeError as error:
         raise CommandError(f"{file}: this file is not UTF-8 text", ExitCode.CANNOT_RUN) from error
     assembly = assemble(source, str(file), files)
     if output is not None:
-        output.write_bytes(assembly.data)
+        try:
+            output.write_bytes(assembly.data)
+        except OSError as error:
+            raise CommandError(f"{output}: {error.strerror}") from error
     if listing:
         click.echo(assembly.listing.rstrip("\n"))
     else:

@@ -55,7 +55,7 @@ def lesson_or_guest(word: str) -> Lesson | GuestTarget:
         if guest is not None:
             return guest
         _refuse_devices(word)
-        if Path(word).suffix or "/" in word:
+        if (Path(word).suffix or "/" in word) and not Path(word).is_dir():
             raise CommandError(f"{word}: there is no such file") from error
         if near := did_you_mean(word, GUESTS):
             raise CommandError(f"there is no lesson or guest {quoted(word)}{near}") from error

@@ -55,6 +55,18 @@ def test_what_is_no_source_is_refused_in_one_line(teachvm: Command, folder: Path
     assert done.err.startswith(f"teachvm: {name}: ")
 
 
+def test_a_folder_is_not_said_to_be_missing(teachvm: Command, folder: Path) -> None:
+    done = teachvm("asm", ".")
+    assert done.err == "teachvm: .: it is no plain file that could be read as a source\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_full_disk_is_named_with_the_file(teachvm: Command, folder: Path) -> None:
+    (folder / "guest.asm").write_text(GOOD, encoding="utf-8")
+    done = teachvm("asm", "guest.asm", "-o", "/dev/full")
+    assert (done.code, done.err) == (4, "teachvm: /dev/full: No space left on device\n")
+
+
 def test_a_place_that_cannot_be_written_is_the_tools_error(teachvm: Command, folder: Path) -> None:
     (folder / "guest.asm").write_text(GOOD, encoding="utf-8")
     done = teachvm("asm", "guest.asm", "-o", "no/such/guest.bin")

@@ -185,12 +185,15 @@ def test_a_broken_lesson_is_located(teachvm: Command, tmp_path: Path) -> None:
     [
         ("tinios", "teachvm: there is no lesson or guest 'tinios'; did you mean 'tinyos'?\n"),
         ("missing.asm", "teachvm: missing.asm: there is no such file\n"),
-        (
-            "empty",
+        *(
             (
-                "teachvm: the folder 'empty' holds no lesson.md, so it is no lesson; "
-                f"guests are {', '.join(GUESTS)}, or the path of a file\n"
-            ),
+                word,
+                (
+                    f"teachvm: the folder '{word}' holds no lesson.md, so it is no lesson; "
+                    f"guests are {', '.join(GUESTS)}, or the path of a file\n"
+                ),
+            )
+            for word in ("empty", "./empty")
         ),
     ],
 )
