@@ -228,9 +228,8 @@ class Session(ABC):
 
     def why_not_comparable(self, against: Technique = Technique.BARE_METAL) -> str:
         """Why this guest cannot be held against itself by another technique; empty if it can."""
-        if self.control.world.foreign:
-            return "This guest is code for another processor; only emulation can run it."
-        return divergence.why_not(self.control.world.spec, against)
+        world = self.control.world
+        return technique_view(against, world).why or divergence.why_not(world.spec, against)
 
     def compare(self, against: Technique = Technique.BARE_METAL) -> None:
         """Begin to look for the first difference from another technique; the notice says what `work` found."""

@@ -200,7 +200,7 @@ def _linear(mem: Mem, state: GuestState) -> int:
 def why_not(spec: WorldSpec, against: Technique = Technique.BARE_METAL) -> str:
     """Why a world cannot be compared with its guest under another technique, in a sentence; empty if it can."""
     if len(spec.host.vms) != 1:
-        return "Several guests share this host; bare metal runs one operating system."
+        return "Several guests share this host; only one by itself can be held against another run."
     technique = spec.host.vms[0].technique
     if technique is against:
         return f"This guest runs {technique.sentence} already; choose another technique to compare."
